@@ -1,0 +1,1 @@
+"""Which loss edges a question gets: prompt forms, targets, and the encoded sequences."""

@@ -1,0 +1,1 @@
+"""The stages `annotate -> clean -> pack -> train -> evaluate -> report` and what runs them."""

@@ -1,0 +1,296 @@
+"""What each stage of a single run (one arm, one seed) depends on, and how to make it."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from collegium.errors import RecipeError
+from collegium.pipeline import annotate, clean, evaluate, pack, tokenizer, train
+from collegium.pipeline.labels import check_label_source
+from collegium.pipeline.objectives import resolve
+from collegium.pipeline.progress import Progress
+from collegium.pipeline.store import UNKNOWN, Output, Store, digest_path
+from collegium.pipeline.students import StudentSource, resolve_student
+from collegium.pipeline.teachers import Roster, read_roster
+from collegium.recipe import Recipe
+from collegium.recipe_io import apply_options, build_recipe, expand, load_recipe
+from collegium.tasks import open_task
+from collegium.tasks.base import Task
+
+
+class Pipeline:
+    """The stages of single-run recipes in one store.
+
+    Args:
+        store: where outputs are found and kept.
+        progress: told how far long stages are.
+        base: the recipe from which a teacher's `train` section inherits.
+    """
+
+    def __init__(self, store: Store, progress: Progress, base: Recipe) -> None:
+        self.store = store
+        self.progress = progress
+        self.base = base
+        self._tasks: dict[str, Task] = {}
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise what is wrong with a recipe before anything is run."""
+        task = self.task(recipe)
+        roster = self.roster(recipe)
+        check_label_source(recipe.train.label_source, roster.gold_in_prompt(task))
+        if recipe.train.label_source != "gold":
+            roster.refuse_forced(recipe.train.label_source)
+        resolve(recipe.train, roster.annotating)
+        for name in recipe.train.distributions.teachers:
+            roster.distribution_section(name)
+        for child in roster.children.values():
+            self.check(self._child(recipe, child))
+
+    def reach(self, recipe: Recipe, until: str, label: str) -> Output:
+        """Run the stages up to `until` and return its output."""
+        steps = {
+            "annotate": lambda: self.annotated(recipe),
+            "clean": lambda: self.cleaned(recipe),
+            "pack": lambda: self.packed(recipe),
+            "train": lambda: self.trained(recipe, label),
+        }
+        return steps.get(until, lambda: self.evaluated(recipe, label))()
+
+    def task(self, recipe: Recipe) -> Task:
+        """Return the recipe's task, opened once."""
+        section = recipe.task
+        key = section.model_dump_json()
+        if key not in self._tasks:
+            self._tasks[key] = open_task(
+                section.name, Path(section.data) if section.data else None, section.options
+            )
+        return self._tasks[key]
+
+    def roster(self, recipe: Recipe) -> Roster:
+        """Return the recipe's teachers, their sections validated."""
+        return read_roster(recipe.teachers, self.task(recipe))
+
+    def annotated(self, recipe: Recipe) -> Output:
+        """Stage `annotate`."""
+        task, roster = self.task(recipe), self.roster(recipe)
+        inputs = self._sources(task)
+        checkpoints = {}
+        for name in roster.annotating:
+            checkpoint = self._checkpoint(recipe, roster, name)
+            if checkpoint is not None:
+                checkpoints[name], inputs[f"teacher {name}"] = checkpoint
+            for path in roster.files(name):
+                inputs[f"teacher {name}, {path.name}"] = digest_path(path)
+        gold_visible = recipe.train.label_source == "gold"
+
+        def produce(work: Path) -> dict[str, Any]:
+            teachers = roster.build(task, checkpoints)
+            return annotate.annotate(
+                task,
+                teachers,
+                work,
+                self.store.root / "responses",
+                limit=recipe.task.limit,
+                gold_visible=gold_visible,
+                progress=self.progress,
+            )
+
+        return self.store.stage(
+            "annotate",
+            version=annotate.VERSION,
+            options={
+                "task": task.name,
+                "options": task.options.model_dump(),
+                "limit": recipe.task.limit,
+                "gold_visible": gold_visible,
+                "teachers": roster.hashed(roster.annotating),
+            },
+            inputs=inputs,
+            produce=produce,
+        )
+
+    def cleaned(self, recipe: Recipe) -> Output:
+        """Stage `clean`."""
+        source = self.annotated(recipe)
+        task, teachers = self.task(recipe), self.roster(recipe).annotating
+
+        def produce(work: Path) -> dict[str, Any]:
+            return clean.clean(
+                source.path,
+                work,
+                task,
+                recipe.clean,
+                label_source=recipe.train.label_source,
+                teachers=teachers,
+            )
+
+        return self.store.stage(
+            "clean",
+            version=clean.VERSION,
+            options={
+                **recipe.clean.model_dump(),
+                "task": task.name,
+                "options": task.options.model_dump(),
+                "label_source": recipe.train.label_source,
+                "teachers": teachers,
+            },
+            inputs={"annotate": source.digest},
+            produce=produce,
+        )
+
+    def student_source(self, recipe: Recipe) -> StudentSource:
+        """Return where the student and its tokenizer come from, the tokenizer trained if asked."""
+        return resolve_student(recipe.student, lambda training: self._tokenizer(recipe, training))
+
+    def _tokenizer(self, recipe: Recipe, training: Any) -> Output:
+        task = self.task(recipe)
+        form = pack.prompt_format(recipe, self.roster(recipe).annotating)
+        extra = sorted(form.markers.values())
+        return self.store.stage(
+            "tokenizer",
+            version=tokenizer.VERSION,
+            options={
+                **training.model_dump(),
+                "task": task.name,
+                "options": task.options.model_dump(),
+                "limit": recipe.task.limit,
+                "texts": extra,
+            },
+            inputs=self._sources(task),
+            produce=lambda work: tokenizer.train_tokenizer(task, training, extra, work),
+        )
+
+    def packed(self, recipe: Recipe) -> Output:
+        """Stage `pack`."""
+        source = self.cleaned(recipe)
+        student = self.student_source(recipe)
+        task, teachers = self.task(recipe), self.roster(recipe).annotating
+        form = pack.prompt_format(recipe, teachers)
+
+        def produce(work: Path) -> dict[str, Any]:
+            return pack.pack(source.path, work, task, student, form, recipe.pack, teachers)
+
+        return self.store.stage(
+            "pack",
+            version=pack.VERSION,
+            options={
+                "format": form.model_dump(),
+                "max_prompt_tokens": recipe.pack.max_prompt_tokens,
+                "max_target_tokens": recipe.pack.max_target_tokens,
+                "kind": student.kind,
+            },
+            inputs={"clean": source.digest, "tokenizer": student.tokenizer_digest},
+            produce=produce,
+        )
+
+    def trained(self, recipe: Recipe, label: str) -> Output:
+        """Stage `train`; a teacher with a `train` section is trained first."""
+        source = self.packed(recipe)
+        student = self.student_source(recipe)
+        roster = self.roster(recipe)
+        weights = resolve(recipe.train, roster.annotating)
+        checkpoints, inputs = {}, {"pack": source.digest, "student": student.digest}
+        for name in recipe.train.distributions.teachers:
+            roster.distribution_section(name)
+            checkpoint = self._checkpoint(recipe, roster, name)
+            if checkpoint is None:
+                raise RecipeError(f"teachers.{name}: has no checkpoint to take distributions from")
+            checkpoints[name], inputs[f"teacher {name}"] = checkpoint
+
+        def produce(work: Path) -> dict[str, Any]:
+            return train.train(
+                source.path,
+                work,
+                recipe,
+                student,
+                weights,
+                form=pack.prompt_format(recipe, roster.annotating),
+                task=self.task(recipe),
+                teachers=roster.load_models(checkpoints),
+                progress=self.progress,
+            )
+
+        options = recipe.train.model_dump(exclude={"label_source", "objectives"})
+        return self.store.stage(
+            "train",
+            version=train.VERSION,
+            options={
+                **options,
+                "objectives": {name: [w.weight, w.distill] for name, w in weights.items()},
+                "seed": recipe.seed,
+                "student": student.options,
+            },
+            inputs=inputs,
+            produce=produce,
+            label=label,
+        )
+
+    def evaluated(self, recipe: Recipe, label: str) -> Output:
+        """Stage `evaluate`."""
+        student = self.trained(recipe, label)
+        questions = self.annotated(recipe)
+        test = questions.path / "test.parquet"
+
+        def produce(work: Path) -> dict[str, Any]:
+            return evaluate.evaluate(
+                student.path / "student", test, work, self.task(recipe), recipe.evaluate, self.progress
+            )
+
+        return self.store.stage(
+            "evaluate",
+            version=evaluate.VERSION,
+            options={**recipe.evaluate.model_dump(), "task": self.task(recipe).name},
+            inputs={
+                "student": student.digest,
+                "test": UNKNOWN if questions.digest == UNKNOWN else digest_path(test),
+            },
+            produce=produce,
+            label=label,
+        )
+
+    def teacher_runs(self, recipe: Recipe) -> dict[str, Recipe]:
+        """Return the recipes of the teachers that this one trains first, by teacher."""
+        roster = self.roster(recipe)
+        return {name: self._child(recipe, tree) for name, tree in roster.children.items()}
+
+    def _sources(self, task: Task) -> dict[str, str]:
+        return {path.name: digest_path(path) for path in task.source_files()}
+
+    def _checkpoint(self, recipe: Recipe, roster: Roster, name: str) -> tuple[Path, str] | None:
+        if name in roster.children:
+            child = self._child(recipe, roster.children[name])
+            output = self.trained(child, f"teacher {name}")
+            return output.path / "student", output.digest
+        path = roster.checkpoint(name)
+        return None if path is None else (path, digest_path(path))
+
+    def _child(self, recipe: Recipe, section: dict[str, Any] | str) -> Recipe:
+        """Return a teacher's own recipe: the parent's, with its section on top.
+
+        It inherits the tokenizer, since distributions need the same one, and has no
+        distributions, arms or seeds of its own.
+        """
+        if isinstance(section, str):
+            child = load_recipe(section)
+            tree = child.model_dump(exclude_unset=True)
+        else:
+            parent = self.base.model_dump(exclude_unset=True)
+            parent.pop("arms", None)
+            parent.pop("seeds", None)
+            if parent.get("teachers"):
+                parent["teachers"] = {
+                    name: teacher
+                    for name, teacher in parent["teachers"].items()
+                    if not teacher.get("train")
+                }
+            # The parent's optimisation is not the teacher's.
+            parent.pop("train", None)
+            tree = apply_options(parent, expand(copy.deepcopy(section)))
+        tree["seed"] = tree.get("seed", 0) if isinstance(section, str) else 0
+        source = resolve_student(recipe.student, lambda training: self._tokenizer(recipe, training))
+        student = tree.get("student")
+        if isinstance(student, dict) and "config" in student and not isinstance(section, str):
+            student["tokenizer"] = str(source.tokenizer_path)
+        return build_recipe(tree, f"recipe {recipe.name}, a teacher's train section")

@@ -1,0 +1,92 @@
+"""`programmatic`: a solver that works out word problems in one style, with some mistakes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from collegium.errors import DataError, RecipeError
+from collegium.example import Example, Rationale
+from collegium.tasks.base import Task
+from collegium.tasks.wordproblems import WordProblems
+from collegium.tasks.wordproblems_solve import MistakeKind, solve, wrong_solutions
+from collegium.tasks.wordproblems_story import read_story
+from collegium.teachers.base import Teacher, TeacherConfig, prompt_hash
+
+STYLE_NAMES = ("equations", "narration", "net_change")
+
+
+class ProgrammaticConfig(TeacherConfig):
+    """A solver for the task `wordproblems`."""
+
+    kind: Literal["programmatic"] = "programmatic"
+    style: Literal["equations", "narration", "net_change"] = "equations"
+    error_rate: float = Field(default=0.03, ge=0, le=1)
+    """Part of the derivations that end in a wrong answer."""
+    mistakes: list[Literal["wrong_operator", "slip", "skipped_step", "swapped_operands"]] = Field(
+        default_factory=lambda: ["wrong_operator", "slip", "skipped_step", "swapped_operands"],
+        min_length=1,
+    )
+    seed: int = Field(default=0, ge=0)
+
+
+class ProgrammaticTeacher(Teacher):
+    """Reads the story out of the question's text; the same question always gets the same answer."""
+
+    task: WordProblems
+
+    def __init__(self, name: str, config: ProgrammaticConfig, task: WordProblems) -> None:
+        super().__init__(name, task)
+        self.config = config
+        self.kinds = [MistakeKind(kind) for kind in config.mistakes]
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return the configuration and the largest value of the task."""
+        kept = self.config.model_dump(exclude={"annotate"})
+        return {**kept, "max_value": self.task.level.max_value}
+
+    def annotate(self, examples: Sequence[Example]) -> list[list[Rationale]]:
+        """Solve each question; `first_error` is the step (from 0) of a mistake."""
+        return [[self._answer(example)] for example in examples]
+
+    def _answer(self, example: Example) -> Rationale:
+        story = read_story(example.question)
+        if story is None:
+            raise DataError(
+                f"teacher {self.name!r}: question {example.id!r} is no story that the solver can "
+                f"read: {example.question[:80]!r}"
+            )
+        config, largest = self.config, self.task.level.max_value
+        solution = solve(story, config.style, max_value=largest)
+        first_error = None
+        rng = random.Random(f"{config.seed}/{config.style}/{example.question}")
+        if rng.random() < config.error_rate:
+            wrong = wrong_solutions(story, config.style, max_value=largest, kinds=self.kinds)
+            if wrong:
+                mistake, solution = rng.choice(wrong[rng.choice(sorted(wrong))])
+                first_error = mistake.step
+        return Rationale(
+            teacher=self.name,
+            text=solution.text,
+            answer=str(solution.answer),
+            parsed=True,
+            prompt_hash=prompt_hash(example.question),
+            first_error=first_error,
+        )
+
+
+def build_programmatic(name: str, config: ProgrammaticConfig, task: Task) -> ProgrammaticTeacher:
+    """Build a solver.
+
+    Raises:
+        RecipeError: the task is not `wordproblems`.
+    """
+    if not isinstance(task, WordProblems):
+        raise RecipeError(
+            f"teachers.{name}: a programmatic teacher solves the task 'wordproblems' only, not "
+            f"{task.name!r}; use kind: recorded or kind: local"
+        )
+    return ProgrammaticTeacher(name, config, task)

@@ -1,0 +1,1 @@
+"""Training: free functions (plan, collate, normalise, loss, checkpoint) and a thin trainer."""
