@@ -137,9 +137,12 @@ class PackedBatch:
         _shape("edge_weight", self.edge_weight, torch.float32, (e,), "[E] like edge_src")
         if self.edge_signal.ndim != 2:
             _fail("edge_signal", f"shape {tuple(self.edge_signal.shape)}", "int64[E,S]")
-        _shape("edge_signal", self.edge_signal, torch.int64, (e, self.edge_signal.shape[1]), "[E,S]")
+        _shape(
+            "edge_signal", self.edge_signal, torch.int64, (e, self.edge_signal.shape[1]), "[E,S]"
+        )
         index = torch.arange(t, device=self.subtree_end.device)
-        _range("subtree_end", self.subtree_end - index, 1, t + 1, "between its position + 1 and T")
+        _range("subtree_end", self.subtree_end, 1, t + 1, f"at most the row's length {t}")
+        _range("subtree_end - position", self.subtree_end - index, 1, t + 1, "1 or more")
         _range("edge_src", self.edge_src, 0, b * t, f"an index into B*T = {b * t}")
         _range("edge_objective", self.edge_objective, 0, len(self.objectives), "into objectives")
         high = vocab_size if vocab_size is not None else torch.iinfo(torch.int64).max
@@ -167,7 +170,9 @@ class PackedBatch:
         outer = self.subtree_end[:, :, None]
         inside = (index[None, :, None] < index[None, None, :]) & (index[None, None, :] < outer)
         if not bool((~inside | (self.subtree_end[:, None, :] <= outer)).all()):
-            _fail("subtree_end", "a subtree that reaches beyond the one around it", "nested subtrees")
+            _fail(
+                "subtree_end", "a subtree that reaches beyond the one around it", "nested subtrees"
+            )
 
 
 def _fail(field: str, found: str, expected: str) -> None:

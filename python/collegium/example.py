@@ -1,28 +1,25 @@
 """`Example`: one question with everything known about it; the rows that all stages exchange.
 
-Rows are stored as Parquet (schema version in the file's metadata) or JSONL.
+`collegium.example_io` reads and writes them as Parquet and JSONL.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from collegium.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 VERSION = 1
 
 
+def _this_version(version: int) -> int:
+    if version != VERSION:
+        raise ValueError(f"schema version {VERSION}")
+    return version
+
+
 class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Rationale(_Row):
@@ -52,7 +49,7 @@ class Rationale(_Row):
 class Example(_Row):
     """A question, its gold answer if one is known (`answer`), and the teachers' rationales."""
 
-    v: int = VERSION
+    v: Annotated[int, AfterValidator(_this_version)] = VERSION
     id: str = Field(min_length=1)
     task: str
     split: str

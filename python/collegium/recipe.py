@@ -25,6 +25,8 @@ class TaskSection(Section):
     """File or folder with the source files; not for `wordproblems`, which makes its own."""
     limit: int | None = Field(default=None, ge=1)
     """Use only the first questions of the training split."""
+    validation_limit: int | None = Field(default=None, ge=1)
+    """The same for the validation split; default: a ninth of `limit`, as a tenth is carved off."""
     options: dict[str, Any] = {}
     """The task's own options (`collegium schema --task NAME`)."""
 

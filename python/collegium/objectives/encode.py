@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ def split_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
         return []
     encoded = tokenizer.encode_batch(list(texts), add_special_tokens=False)
     ids, offsets = encoded.ids.tolist(), encoded.offsets.tolist()
-    return [ids[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [ids[a:b] for a, b in itertools.pairwise(offsets)]
 
 
 def encode_prompts(
@@ -97,8 +98,8 @@ def encode_prompts(
     marker = split_batch(tokenizer, [marker_text])[0]
     if room <= len(marker) + 1:
         raise ArgumentError(
-            f"max_prompt_tokens={max_prompt_tokens} leaves no room for a question beside the marker "
-            f"{format.marker(objective)!r} ({len(marker)} tokens)"
+            f"max_prompt_tokens={max_prompt_tokens} leaves no room for a question beside the "
+            f"marker {format.marker(objective)!r} ({len(marker)} tokens)"
         )
     prompts, cut = [], []
     for ids in split_batch(tokenizer, texts):

@@ -89,10 +89,7 @@ def write_sequences(
     rows = list(sequences)
     schema = _schema()
     table = pa.Table.from_arrays(
-        [
-            pa.array([getattr(row, field.name) for row in rows], field.type)
-            for field in schema
-        ],
+        [pa.array([getattr(row, field.name) for row in rows], field.type) for field in schema],
         schema=schema,
     )
     head = {"format": FORMAT, "v": VERSION, **(metadata or {})}

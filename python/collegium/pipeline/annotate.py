@@ -26,7 +26,7 @@ def annotate(
     work: Path,
     responses: Path,
     *,
-    limit: int | None,
+    limits: Mapping[str, int | None],
     gold_visible: bool,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def annotate(
     for split in SPLITS:
         examples = list(splits[split])
         if split != "test":
-            examples = examples[:limit] if split == "train" else examples
+            examples = examples[: limits[split]]
             if not gold_visible:
                 examples = [e.model_copy(update={"answer": None}) for e in examples]
             examples = ask_all(examples, teachers, responses, split=split, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from collegium.pipeline.labels import check_label_source
 from collegium.pipeline.objectives import resolve
 from collegium.pipeline.progress import Progress
 from collegium.pipeline.store import UNKNOWN, Output, Store, digest_path
-from collegium.pipeline.students import StudentSource, resolve_student
+from collegium.pipeline.students import UNTRAINED, StudentSource, resolve_student
 from collegium.pipeline.teachers import Roster, read_roster
 from collegium.recipe import Recipe
 from collegium.recipe_io import apply_options, build_recipe, expand, load_recipe
@@ -44,7 +45,7 @@ class Pipeline:
             roster.refuse_forced(recipe.train.label_source)
         resolve(recipe.train, roster.annotating)
         for name in recipe.train.distributions.teachers:
-            roster.distribution_section(name)
+            roster.local(name)
         for child in roster.children.values():
             self.check(self._child(recipe, child))
 
@@ -81,9 +82,12 @@ class Pipeline:
             checkpoint = self._checkpoint(recipe, roster, name)
             if checkpoint is not None:
                 checkpoints[name], inputs[f"teacher {name}"] = checkpoint
-            for path in roster.files(name):
+            for path in roster.configs[name].files():
                 inputs[f"teacher {name}, {path.name}"] = digest_path(path)
         gold_visible = recipe.train.label_source == "gold"
+        section = recipe.task
+        ninth = None if section.limit is None else math.ceil(section.limit / 9)
+        limits = {"train": section.limit, "validation": section.validation_limit or ninth}
 
         def produce(work: Path) -> dict[str, Any]:
             teachers = roster.build(task, checkpoints)
@@ -92,7 +96,7 @@ class Pipeline:
                 teachers,
                 work,
                 self.store.root / "responses",
-                limit=recipe.task.limit,
+                limits=limits,
                 gold_visible=gold_visible,
                 progress=self.progress,
             )
@@ -103,9 +107,9 @@ class Pipeline:
             options={
                 "task": task.name,
                 "options": task.options.model_dump(),
-                "limit": recipe.task.limit,
+                "limits": limits,
                 "gold_visible": gold_visible,
-                "teachers": roster.hashed(roster.annotating),
+                "teachers": roster.hashed(),
             },
             inputs=inputs,
             produce=produce,
@@ -155,7 +159,6 @@ class Pipeline:
                 **training.model_dump(),
                 "task": task.name,
                 "options": task.options.model_dump(),
-                "limit": recipe.task.limit,
                 "texts": extra,
             },
             inputs=self._sources(task),
@@ -179,7 +182,7 @@ class Pipeline:
                 "format": form.model_dump(),
                 "max_prompt_tokens": recipe.pack.max_prompt_tokens,
                 "max_target_tokens": recipe.pack.max_target_tokens,
-                "kind": student.kind,
+                "kind": UNKNOWN if student.tokenizer_digest == UNKNOWN else student.kind,
             },
             inputs={"clean": source.digest, "tokenizer": student.tokenizer_digest},
             produce=produce,
@@ -193,7 +196,7 @@ class Pipeline:
         weights = resolve(recipe.train, roster.annotating)
         checkpoints, inputs = {}, {"pack": source.digest, "student": student.digest}
         for name in recipe.train.distributions.teachers:
-            roster.distribution_section(name)
+            roster.local(name)
             checkpoint = self._checkpoint(recipe, roster, name)
             if checkpoint is None:
                 raise RecipeError(f"teachers.{name}: has no checkpoint to take distributions from")
@@ -208,7 +211,7 @@ class Pipeline:
                 weights,
                 form=pack.prompt_format(recipe, roster.annotating),
                 task=self.task(recipe),
-                teachers=roster.load_models(checkpoints),
+                teachers=roster.load_models(checkpoints, student.tokenizer_path),
                 progress=self.progress,
             )
 
@@ -292,5 +295,6 @@ class Pipeline:
         source = resolve_student(recipe.student, lambda training: self._tokenizer(recipe, training))
         student = tree.get("student")
         if isinstance(student, dict) and "config" in student and not isinstance(section, str):
-            student["tokenizer"] = str(source.tokenizer_path)
+            trained = source.tokenizer_digest != UNKNOWN
+            student["tokenizer"] = str(source.tokenizer_path) if trained else UNTRAINED
         return build_recipe(tree, f"recipe {recipe.name}, a teacher's train section")

@@ -1,13 +1,92 @@
-"""Where a student comes from: a checkpoint, or a configuration and a tokenizer."""
+"""Where a student comes from, and the digests of what it depends on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from collegium.pipeline.store import UNKNOWN, Output, digest_json, digest_path
+from collegium.objectives.encode import SpecialIds
+from collegium.objectives.formats import StudentKind
+from collegium.pipeline.store import UNKNOWN, Output, digest_path
 from collegium.recipe import StudentSection, TokenizerTraining
-from collegium.train.student import read_config, tokenizer_directory
 
+
+@dataclass(frozen=True)
+class StudentSource:
+    """A student that has not been loaded yet.
+
+    `digest` covers the checkpoint or the configuration's file, `tokenizer_digest` the tokenizer;
+    both are `UNKNOWN` where a dry run has not trained the tokenizer.
+    """
+
+    section: StudentSection
+    tokenizer_path: Path
+    digest: str
+    tokenizer_digest: str
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments by which the trainer's functions build this student."""
+        common: dict[str, Any] = {"trust_remote_code": self.section.trust_remote_code}
+        if self.section.checkpoint is not None:
+            return {**common, "checkpoint": self.section.checkpoint}
+        return {**common, "config": self.section.config, "tokenizer": self.tokenizer_path}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the trained weights depend on besides files, for the hash."""
+        kept = self.section.model_dump(include={"dtype", "trust_remote_code"})
+        config = self.section.config
+        if isinstance(config, dict) or (config is not None and not Path(config).exists()):
+            kept["config"] = config
+        return kept
+
+    @cached_property
+    def _spec(self) -> Any:
+        from collegium.train.student import describe_student
+
+        return describe_student(**self.arguments)
+
+    @property
+    def kind(self) -> StudentKind:
+        """Decoder-only or encoder-decoder."""
+        return self._spec.kind
+
+    @property
+    def special(self) -> SpecialIds:
+        """Ids of the tokens with a role."""
+        return self._spec.special
+
+
+def resolve_student(
+    section: StudentSection, train_tokenizer: Callable[[TokenizerTraining], Output]
+) -> StudentSource:
+    """Return a section's student, its tokenizer trained by `train_tokenizer` if it asks for one.
+
+    Raises:
+        CheckpointError: the directory, its weights or its tokenizer are missing.
+    """
+    from collegium.train.student import check_checkpoint
+    from collegium.train.vocabulary import tokenizer_file
+
+    if section.checkpoint is not None:
+        folder = check_checkpoint(section.checkpoint)
+        tokenizer = tokenizer_file(folder)
+        return StudentSource(section, tokenizer.parent, digest_path(folder), digest_path(tokenizer))
+    if isinstance(section.tokenizer, TokenizerTraining):
+        output = train_tokenizer(section.tokenizer)
+        return StudentSource(section, output.path, output.digest, output.digest)
+    tokenizer = Path(str(section.tokenizer))
+    if UNTRAINED in tokenizer.parts:
+        return StudentSource(section, tokenizer, UNKNOWN, UNKNOWN)
+    found = digest_path(tokenizer_file(tokenizer))
+    config = section.config
+    own = digest_path(Path(config)) if isinstance(config, str) and Path(config).exists() else ""
+    return StudentSource(section, tokenizer, found + own, found)
+
+
+UNTRAINED = "(untrained)"
+"""Stands in a path for a tokenizer that a dry run has not trained."""

@@ -88,7 +88,7 @@ class CustomOptions(TaskOptions):
     columns: Columns = Columns()
     answer_kind: AnswerKind = "text"
     """How answers are compared: exact text, value of an equation or number, choice, yes or no."""
-    rationales: dict[str, RationaleColumns] = {}
+    rationales: dict[str, RationaleColumns] = Field(default_factory=dict)
     """Recorded teacher to its columns."""
     train: str | None = None
     """File name in the data folder; default: train.jsonl, train.jsonl.gz or train.parquet."""
@@ -116,13 +116,13 @@ class Custom(FileTask):
                 f"task.data is the file {data}, so task.options cannot name files "
                 f"({', '.join(named)}); give the folder instead"
             )
-        found = {} if {"train", "test"} <= set(named) else super().files()
+        known = {}
         for split, name in named.items():
             if not (data / name).is_file():
                 held = ", ".join(sorted(entry.name for entry in data.iterdir())[:12])
                 raise DataError(f"task.options.{split}: no file {name!r} in {data} (found {held})")
-            found[split] = data / name
-        return found
+            known[split] = data / name
+        return self.found_in(data, known)
 
     def saw_gold(self, teacher: str) -> bool:
         """Tell what the options say about a recorded teacher."""
@@ -267,7 +267,7 @@ class Custom(FileTask):
         return _SAME[self.options.answer_kind](first, second)
 
     def conclusion(self, answer: str) -> str:
-        """Return ``The answer is <answer>.``"""
+        """Return ``The answer is``, the answer and a full stop."""
         if self.options.answer_kind == "equation" and not _EQUATION.fullmatch(answer.strip()):
             return f"The answer is ({answer.strip()})."
         return f"The answer is {answer}."

@@ -16,10 +16,12 @@ def evaluate(text: str) -> float | None:
     """Return the value of an expression of numbers, ``+ - * /`` and parentheses.
 
     None stands for everything else: other characters or operators (so also powers and exponents),
-    division by zero, a value that no float holds, more than 400 characters, deep nesting.
+    division by zero, a value that no float holds, more than 400 characters, more than 40
+    parentheses or operations inside each other.
     """
     flat = " ".join(text.split())
-    if len(flat) > _MAX_CHARACTERS or not _ALLOWED.fullmatch(flat):
+    fits = len(flat) <= _MAX_CHARACTERS and flat.count("(") <= _MAX_DEPTH
+    if not fits or not _ALLOWED.fullmatch(flat):
         return None
     try:
         value = _value(ast.parse(flat.strip(), mode="eval").body, 0)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
+
+from pydantic import ValidationError
 
 from collegium.errors import DataError
 from collegium.example import Example
 from collegium.tasks.base import Recording, Splits, Task
 from collegium.tasks.sources import SourceRow, carve, check_exists, read_rows, split_file
+from collegium.validation import explain
 
 
 class FileTask(Task):
@@ -43,16 +46,22 @@ class FileTask(Task):
             DataError: the data, or the training or test file, is missing.
         """
         data = check_exists(self.data, self.name)
-        if data.is_file():
-            return {"all": data}
-        found = {
-            "train": split_file(data, self.train_names),
-            "validation": split_file(data, self.validation_names, required=False),
-            "test": split_file(data, self.test_names),
-        }
-        if found["validation"] == found["train"]:
-            del found["validation"]
-        return {split: path for split, path in found.items() if path is not None}
+        return {"all": data} if data.is_file() else self.found_in(data)
+
+    def found_in(self, folder: Path, known: Mapping[str, Path] | None = None) -> dict[str, Path]:
+        """Return split to file of a folder, `known` ones as they are.
+
+        Raises:
+            DataError: the training or test file is missing.
+        """
+        found = dict(known or {})
+        names = {"train": self.train_names, "validation": self.validation_names}
+        for split, stems in {**names, "test": self.test_names}.items():
+            if split not in found:
+                path = split_file(folder, stems, required=split != "validation")
+                if path is not None and path not in found.values():
+                    found[split] = path
+        return found
 
     def source_files(self) -> Sequence[Path]:
         """Return the files of all splits."""
@@ -64,51 +73,33 @@ class FileTask(Task):
         Raises:
             DataError: a file is missing, empty or malformed, or an id occurs twice.
         """
-        files = self.files()
         seen: dict[str, str] = {}
-        if "all" in files:
-            rows = list(read_rows(files["all"]))
-            if len(rows) < 3:
-                raise DataError(
-                    f"{files['all']}: a single file is cut into three splits and needs at least "
-                    f"3 rows, found {len(rows)}"
-                )
-            test, rest = carve(len(rows))
-            return {
-                **self._train_and_validation([rows[i] for i in rest], files["all"], seen),
-                "test": self._examples([rows[i] for i in test], "test", seen),
-            }
-        train = list(read_rows(files["train"]))
-        if "validation" in files:
-            splits = {
-                "train": self._examples(train, "train", seen),
-                "validation": self._examples(read_rows(files["validation"]), "validation", seen),
-            }
-        else:
-            splits = self._train_and_validation(train, files["train"], seen)
-        return {**splits, "test": self._examples(read_rows(files["test"]), "test", seen)}
-
-    def _train_and_validation(
-        self, rows: Sequence[SourceRow], path: Path, seen: dict[str, str]
-    ) -> dict[str, Sequence[Example]]:
-        if len(rows) < 2:
+        splits: dict[str, list[Example]] = {}
+        for split, path in self.files().items():
+            splits[split] = self._examples(path, split, seen)
+        if "all" in splits:
+            splits["test"], splits["train"] = _hold_out(splits.pop("all"))
+        if "validation" not in splits:
+            splits["validation"], splits["train"] = _hold_out(splits["train"])
+        empty = [split for split, examples in splits.items() if not examples]
+        if empty:
             raise DataError(
-                f"{path}: without a validation file 10 % of the training rows are held out, which "
-                f"needs at least 2 rows, found {len(rows)}"
+                f"{self.data}: too few rows to hold out 10 % of them; nothing is left for "
+                f"{' and '.join(empty)}"
             )
-        validation, train = carve(len(rows))
         return {
-            "train": self._examples([rows[i] for i in train], "train", seen),
-            "validation": self._examples([rows[i] for i in validation], "validation", seen),
+            split: [example.model_copy(update={"split": split}) for example in splits[split]]
+            for split in ("train", "validation", "test")
         }
 
-    def _examples(
-        self, rows: Iterable[SourceRow], split: str, seen: dict[str, str]
-    ) -> list[Example]:
+    def _examples(self, path: Path, split: str, seen: dict[str, str]) -> list[Example]:
         out = []
-        for row in rows:
-            example = self.to_example(row, split)
+        for row in read_rows(path):
             where = f"{row.path}, line {row.line}"
+            try:
+                example = self.to_example(row, split)
+            except ValidationError as error:
+                raise DataError(f"{where}: {explain(error, Example)}") from None
             if example.id in seen:
                 raise DataError(
                     f"{where}: the id {example.id!r} was there before ({seen[example.id]}); "
@@ -119,8 +110,30 @@ class FileTask(Task):
         return out
 
     def recordings(self, path: Path | None = None) -> Iterator[Recording]:
-        """Yield recorded teacher outputs from `path` (file or folder; default: the task's data)."""
-        files = type(self)(path, self.options).files() if path is not None else self.files()
-        for file in files.values():
+        """Yield recorded teacher outputs from `path` (file or folder; default: the task's data).
+
+        A folder needs a file of at least one split.
+
+        Raises:
+            DataError: there is none, or a file is malformed.
+        """
+        for file in self.files().values() if path is None else self._recording_files(path):
             for row in read_rows(file):
                 yield from self.row_recordings(row)
+
+    def _recording_files(self, path: Path) -> list[Path]:
+        if not path.exists():
+            raise DataError(f"recordings: {path} does not exist")
+        if path.is_file():
+            return [path]
+        splits = (self.train_names, self.validation_names, self.test_names)
+        found = dict.fromkeys(split_file(path, names, required=False) for names in splits)
+        files = [file for file in found if file is not None]
+        if not files:
+            split_file(path, self.train_names)
+        return files
+
+
+def _hold_out(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    held_out, rest = carve(len(examples))
+    return [examples[i] for i in held_out], [examples[i] for i in rest]

@@ -118,7 +118,7 @@ class Obqa(FileTask):
         return same_text(first, second)
 
     def conclusion(self, answer: str) -> str:
-        """Return ``So the answer is <choice>.``"""
+        """Return ``So the answer is``, the choice and a full stop."""
         return f"So the answer is {answer}."
 
 

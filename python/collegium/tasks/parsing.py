@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"[-+]?\$?\d[\d,]*(?:\.\d+)?")
 
 
 def cut(text: str, stop_strings: Sequence[str]) -> str:
-    """Return `text` before the first of `stop_strings`: what follows answers an invented question."""
+    """Return `text` before the first of `stop_strings`, where a model invents a next question."""
     ends = [at for stop in stop_strings if (at := text.find(stop)) >= 0]
     return text[: min(ends)] if ends else text
 
@@ -34,7 +34,9 @@ def unparsed(text: str = "") -> Parsed:
 
 def lettered(choices: Sequence[str]) -> str:
     """Return the choices as published: one line each, ``(a) text``."""
-    return "\n".join(f"({letter}) {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
+    return "\n".join(
+        f"({letter}) {choice}" for letter, choice in zip(LETTERS, choices, strict=False)
+    )
 
 
 def letter_of(answer: str, choices: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ STEPWISE = "Let's think step by step."
 
 
 def few_shot(shown: Iterable[tuple[str, str]], question: str) -> str:
-    """Return ``Q: ... A: ...`` blocks with a last one left open (Wei et al. 2022; Hsieh et al. 2023).
+    """Return ``Q: ... A: ...`` blocks, the last one open (Wei et al. 2022; Hsieh et al. 2023).
 
     Args:
         shown: question and full answer (rationale and conclusion) of each demonstration.
@@ -18,7 +18,9 @@ def few_shot(shown: Iterable[tuple[str, str]], question: str) -> str:
     return "\n\n".join([*blocks, f"Q: {question}\nA:"])
 
 
-def forced(shown: Iterable[tuple[str, str | None, str, str]], *, last: tuple[str, str | None, str]):
+def forced(
+    shown: Iterable[tuple[str, str | None, str, str]], *, last: tuple[str, str | None, str]
+) -> str:
     """Return TinyLLM's teacher-forcing prompt (Tian et al. 2024): the answer comes before the why.
 
     Blocks of ``Question``, ``Options`` (where there are any), ``Answer`` and ``Rationale``.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from collegium.errors import DataError
+from collegium.jsonl import json_lines, json_object
 from collegium.registry import nearest
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".parquet")
@@ -83,7 +81,9 @@ def split_file(data: Path, names: Sequence[str], *, required: bool = True) -> Pa
     if not required:
         return None
     held = ", ".join(sorted(entry.name for entry in data.iterdir())[:12]) or "nothing"
-    raise DataError(f"{data}: expected a file {names[0]}.jsonl or {names[0]}.jsonl.gz, found {held}")
+    raise DataError(
+        f"{data}: expected a file {names[0]}.jsonl or {names[0]}.jsonl.gz, found {held}"
+    )
 
 
 def check_exists(data: Path | None, task: str) -> Path:
@@ -113,52 +113,6 @@ def read_rows(path: Path) -> Iterator[SourceRow]:
         raise DataError(f"{path}: the file holds no rows")
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield line number and bytes of each line that is not blank.
-
-    Raises:
-        DataError: the file cannot be opened, or its compressed data is damaged.
-    """
-    line = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            for line, raw in enumerate(lines, 1):
-                if raw.strip():
-                    yield line, raw
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{path}: damaged or truncated gzip data after line {line} ({error})"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-
-
-def json_object(path: Path, line: int, raw: bytes) -> dict[str, Any]:
-    """Decode one line.
-
-    Raises:
-        DataError: not UTF-8, not JSON, or not an object.
-    """
-    try:
-        value = json.loads(raw.decode("utf-8-sig" if line == 1 else "utf-8"))
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}, line {line}: expected UTF-8, found byte 0x{raw[error.start]:02x} at "
-            f"position {error.start + 1}"
-        ) from None
-    except (json.JSONDecodeError, RecursionError) as error:
-        where = f" at position {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise DataError(
-            f"{path}, line {line}: expected a JSON object, found {raw[:40].decode(errors='replace')!r}"
-            f" (not valid JSON{where})"
-        ) from None
-    if not isinstance(value, dict):
-        raise DataError(
-            f"{path}, line {line}: expected a JSON object, found {type(value).__name__}"
-        )
-    return value
-
-
 def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for line, raw in json_lines(path):
         yield line, json_object(path, line, raw)
@@ -169,7 +123,8 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.read_table(path).to_pylist()
+        with pq.ParquetFile(path) as file:
+            rows = file.read().to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({str(error)[:200]})") from None
     yield from enumerate(rows, 1)

@@ -80,9 +80,7 @@ class Svamp(FileTask):
             return unparsed()
         rationale, behind = parts
         equation = _EQUATION.search(behind)
-        return (
-            Parsed(rationale, equation[0], True) if equation is not None else unparsed(rationale)
-        )
+        return Parsed(rationale, equation[0], True) if equation is not None else unparsed(rationale)
 
     def check(self, prediction: str | None, example: Example) -> bool:
         """Compare the values of the equations."""
@@ -93,7 +91,7 @@ class Svamp(FileTask):
         return same_equation(first, second)
 
     def conclusion(self, answer: str) -> str:
-        """Return ``The answer is (equation).``"""
+        """Return ``The answer is``, the equation in parentheses and a full stop."""
         inner = answer.strip()
         whole = inner if inner.startswith("(") and inner.endswith(")") else f"({inner})"
         return f"The answer is {whole}."

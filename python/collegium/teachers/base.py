@@ -14,7 +14,7 @@ from collegium.example import Example, Rationale
 from collegium.tasks.base import Task
 
 
-class TeacherConfig(BaseModel):
+class TeacherConfig(BaseModel, frozen=True):
     """Base of a teacher's section in a recipe; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)

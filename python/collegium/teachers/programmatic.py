@@ -19,7 +19,7 @@ from collegium.teachers.base import Teacher, TeacherConfig, prompt_hash
 STYLE_NAMES = ("equations", "narration", "net_change")
 
 
-class ProgrammaticConfig(TeacherConfig):
+class ProgrammaticConfig(TeacherConfig, frozen=True):
     """A solver for the task `wordproblems`."""
 
     kind: Literal["programmatic"] = "programmatic"

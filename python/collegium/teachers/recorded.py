@@ -14,7 +14,7 @@ from collegium.tasks.base import Recording, Task
 from collegium.teachers.base import Teacher, TeacherConfig, prompt_hash
 
 
-class RecordedConfig(TeacherConfig):
+class RecordedConfig(TeacherConfig, frozen=True):
     """A recorded teacher."""
 
     kind: Literal["recorded"] = "recorded"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from transformers import TrainingArguments
@@ -31,7 +31,7 @@ def objective_weights(values: Mapping[str, Any]) -> dict[str, ObjectiveWeight]:
     weights = {}
     for name, value in values.items():
         teacher_of(name)
-        if is_dataclass(value) and not isinstance(value, type):
+        if isinstance(value, ObjectiveWeight):
             value = asdict(value)
         if isinstance(value, int | float):
             value = {"weight": value}
@@ -78,7 +78,9 @@ class DistillArguments(TrainingArguments):
     )
     divergence: Literal["forward_kl", "reverse_kl", "jsd"] = field(
         default="forward_kl",
-        metadata={"help": "forward_kl = KL(teacher || student), reverse_kl = KL(student || teacher)."},
+        metadata={
+            "help": "forward_kl = KL(teacher || student), reverse_kl = KL(student || teacher)."
+        },
     )
     temperature: float = field(
         default=1.0, metadata={"help": "T: both distributions are softened by it."}
@@ -147,6 +149,12 @@ class DistillArguments(TrainingArguments):
         self.metric_for_best_model = "loss" if evaluates else None
         self.greater_is_better = False if evaluates else None
         self.load_best_model_at_end = self.selection == "loss"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all arguments as JSON values."""
+        values = super().to_dict()
+        values["objectives"] = {name: asdict(weight) for name, weight in self.objectives.items()}
+        return values
 
     @property
     def distills(self) -> tuple[str, ...]:

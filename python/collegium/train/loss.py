@@ -60,17 +60,18 @@ def edge_mix(batch: PackedBatch, mix: Sequence[float]) -> list[Tensor]:
     return list(share.unbind(1))
 
 
-def shared_columns(student_width: int, teacher_width: int, device: Any) -> Tensor | None:
-    """Return the `columns` of a same-tokenizer teacher whose head is padded to another width."""
-    if student_width == teacher_width:
-        return None
-    index = torch.arange(student_width, device=device)
-    return torch.where(index < teacher_width, index, -1)
+def match_width(teacher: KernelTeacher, width: int) -> KernelTeacher:
+    """Give a same-tokenizer teacher whose head is padded to another width its `columns`."""
+    dense = isinstance(teacher, LiveTeacher) and teacher.columns is None
+    if not dense or teacher.weight.shape[0] == width:
+        return teacher
+    index = torch.arange(width, device=teacher.weight.device)
+    return replace(teacher, columns=torch.where(index < teacher.weight.shape[0], index, -1))
 
 
 @torch.no_grad()
 def live_teachers(
-    models: Mapping[str, nn.Module], mix: Mapping[str, float], batch: PackedBatch, width: int
+    models: Mapping[str, nn.Module], mix: Mapping[str, float], batch: PackedBatch
 ) -> list[KernelTeacher]:
     """Run live teachers on the batch's own ids and return them for the kernel, restricted to edges.
 
@@ -78,7 +79,6 @@ def live_teachers(
         models: same-tokenizer models, in the order of the columns of `edge_signal`.
         mix: mixture weight of each.
         batch: the student's batch.
-        width: V, rows of the student's head.
     """
     if not models or not batch.edge_src.numel() or not bool((batch.edge_signal >= 0).any()):
         return []
@@ -96,7 +96,6 @@ def live_teachers(
                 bias=None if head.bias is None else head.bias.detach(),
                 softcap=head.softcap,
                 logit_scale=head.logit_scale,
-                columns=shared_columns(width, head.weight.shape[0], rows.device),
             )
         )
     return teachers
@@ -126,13 +125,16 @@ def edge_loss(
         options: divergence, temperature, beta.
     """
     options = options if options is not None else LossOptions()
+    teachers = [match_width(teacher, head.weight.shape[0]) for teacher in teachers]
     rows = hidden.flatten(0, 1).index_select(0, batch.edge_src)
     count = len(batch.objectives)
     zeros = torch.zeros(2 * count + 2 * len(teachers), device=rows.device)
     ce, kd, divergence, signals = zeros.split([count, count, len(teachers), len(teachers)])
     if not rows.shape[0]:
         # Nothing to learn here, but every parameter takes part in the backward pass (DDP).
-        return LossParts(0.0 * (hidden.sum() + head.weight.sum()), ce, kd, divergence, signals)
+        bias = 0.0 if head.bias is None else head.bias.sum()
+        zero = 0.0 * (hidden.sum() + head.weight.sum() + bias)
+        return LossParts(zero, ce, kd, divergence, signals)
     if not teachers:
         out = _kernel(rows, head, batch.edge_target, (), ce_weight, 0.0, options)
         ce.index_add_(0, batch.edge_objective, out.per_token.detach().float())
@@ -227,9 +229,7 @@ class StudentWithLoss(nn.Module):
         """Return the fields of `LossParts` for `batch` (see `edge_loss`)."""
         hidden = hidden_states(self.student, batch)
         head = output_head(self.student)
-        return vars(
-            edge_loss(hidden, head, batch, ce_weight, kd_weight, teachers, self.options)
-        )
+        return vars(edge_loss(hidden, head, batch, ce_weight, kd_weight, teachers, self.options))
 
     def activation_checkpointing_enable(self, **kwargs: Any) -> None:
         """Recompute activations in the backward pass (passed on to the student)."""

@@ -113,6 +113,15 @@ def hidden_states(model: nn.Module, batch: PackedBatch) -> Tensor:
     return inner.base_model(input_ids=batch.input_ids, use_cache=False, **extra).last_hidden_state
 
 
+def core_parameters(model: nn.Module) -> int:
+    """Return the number of parameters outside the embeddings (a tied head counts as embedding)."""
+    inner = plain_model(model)
+    tables = {
+        id(m.weight): m.weight.numel() for m in inner.modules() if isinstance(m, nn.Embedding)
+    }
+    return sum(p.numel() for p in inner.parameters()) - sum(tables.values())
+
+
 def compute_dtype(model: nn.Module) -> torch.dtype:
     """Return the floating dtype that the model computes in (that of autocast where active)."""
     device = next(model.parameters()).device.type

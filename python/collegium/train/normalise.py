@@ -60,7 +60,9 @@ def edge_weights(
         distill: float64[O], kappa of each objective.
     """
     totals = totals.to(batch.edge_src.device)
-    per_unit = torch.where(totals > 0, torch.stack([weight, distill]) / totals.clamp(min=1e-300), 0.0)
+    per_unit = torch.where(
+        totals > 0, torch.stack([weight, distill]) / totals.clamp(min=1e-300), 0.0
+    )
     own = per_unit[:, batch.edge_objective] * batch.edge_weight.double()
     if batch.edge_signal.shape[1]:
         kd = own[1] * (batch.edge_signal >= 0).any(1)

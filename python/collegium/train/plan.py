@@ -19,7 +19,6 @@ import numpy as np
 
 from collegium.errors import ArgumentError, DataError
 from collegium.objectives.sequences import EncodedSequence
-from collegium.packing import pack
 
 Row = list[int]
 """Indices of the sequences that share a row, in order."""
@@ -125,6 +124,8 @@ class Plan:
         """Put sequences into rows: packed up to `row_tokens`, or one each."""
         if not self.packing or not indices:
             return [[index] for index in indices]
+        from collegium.packing import pack  # the compiled extension is needed for packed rows only
+
         lengths = np.array([len(self.sequences[index]) for index in indices], dtype=np.int64)
         packing = pack(lengths, self.row_tokens)
         rows: list[list[tuple[int, int]]] = [[] for _ in range(int(packing.rows))]

@@ -1,0 +1,302 @@
+"""Refusing bad arguments: what can be seen without waiting for a device, and what cannot.
+
+Shapes, dtypes, devices and options are always checked. Values inside tensors are checked only
+under ``COLLEGIUM_CHECKS=1``: reading them makes a GPU wait. Every message names the argument, what
+was expected and what was given.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .formulas import DIVERGENCES
+from .problem import Problem
+from .teachers import TAILS, LiveTeacher, LogitsTeacher, SampledTeacher, TopKTeacher
+
+IMPLEMENTATIONS = ("auto", "triton", "torch", "reference")
+
+
+def refuse(name: str, expected: str, given: object) -> ValueError:
+    """Return the error for one argument."""
+    return ValueError(f"{name}: expected {expected}, got {given}")
+
+
+def one_of(name: str, value: Any, known: Sequence[str]) -> None:
+    """Refuse a value that is not a known name, with the nearest one."""
+    if value in known:
+        return
+    near = difflib.get_close_matches(str(value), known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise refuse(name, "one of " + ", ".join(map(repr, known)), f"{value!r}{hint}")
+
+
+def tensor(
+    name: str,
+    value: Any,
+    shape: Sequence[int | str],
+    like: Tensor | None = None,
+    *,
+    integer: bool = False,
+) -> None:
+    """Refuse what is not a tensor of `shape` (names stand for any size) on the right device."""
+    wanted = "[" + ", ".join(map(str, shape)) + "]"
+    if not isinstance(value, Tensor):
+        raise refuse(name, f"a tensor {wanted}", type(value).__name__)
+    fits = value.dim() == len(shape) and all(
+        isinstance(want, str) or want == have
+        for want, have in zip(shape, value.shape, strict=True)
+    )
+    if not fits:
+        raise refuse(name, f"shape {wanted}", list(value.shape))
+    if integer:
+        if value.dtype not in (torch.int64, torch.int32):
+            raise refuse(name, "int64 or int32 ids", value.dtype)
+    elif not value.dtype.is_floating_point:
+        raise refuse(name, "a floating dtype", value.dtype)
+    if like is not None and value.device != like.device:
+        raise refuse(name, f"device {like.device}, where the student is", value.device)
+
+
+def same_dtype(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
+    """Refuse operands of two dtypes, unless autocast will cast them."""
+    if value.dtype != other.dtype and not torch.is_autocast_enabled(value.device.type):
+        raise refuse(
+            name, f"the dtype of {other_name}, {other.dtype}, outside of autocast", value.dtype
+        )
+
+
+def check_options(divergence: Any, beta: float, temperature: float, softcap: Any) -> None:
+    """Refuse unknown divergences and numbers outside their range."""
+    one_of("divergence", divergence, tuple(DIVERGENCES))
+    if not temperature > 0 or temperature == float("inf"):
+        raise refuse("temperature", "a number above 0", temperature)
+    if divergence == "jsd" and not 0.0 < beta < 1.0:
+        hint = {
+            0.0: "; use divergence='reverse_kl'",
+            1.0: "; use divergence='forward_kl'",
+        }.get(float(beta), "")
+        raise refuse("beta", f"a number in (0, 1), exclusive{hint}", beta)
+    check_cap("softcap", softcap)
+
+
+def check_cap(name: str, softcap: Any) -> None:
+    """Refuse a soft-cap that is neither None nor above 0."""
+    if softcap is not None and not softcap > 0:
+        raise refuse(name, "None or a number above 0", softcap)
+
+
+def check_weight(name: str, value: Any, tokens: int, like: Tensor) -> None:
+    """Refuse a per-token weight that is neither a number nor [N]."""
+    if isinstance(value, Tensor):
+        if value.dim():
+            tensor(name, value, [tokens], like)
+    elif not isinstance(value, int | float):
+        raise refuse(name, f"a number or a tensor [{tokens}]", type(value).__name__)
+
+
+def check_normalizer(value: Any, like: Tensor) -> None:
+    """Refuse a normalizer that is neither None, a number above 0, nor a 0-d tensor."""
+    if isinstance(value, Tensor):
+        if value.dim():
+            raise refuse("normalizer", "a number or a 0-d tensor", f"shape {list(value.shape)}")
+        if value.device != like.device:
+            raise refuse(
+                "normalizer", f"device {like.device}, where the student is", value.device
+            )
+    elif value is not None and not value > 0:
+        raise refuse("normalizer", "None or a number above 0", value)
+
+
+def check_teacher(name: str, teacher: Any, like: Tensor, vocabulary: int, divergence: str) -> None:
+    """Refuse a teacher that does not fit a student of `vocabulary` ids; `like` is its input."""
+    tokens = like.shape[0]
+    if isinstance(teacher, LiveTeacher):
+        tensor(f"{name}.hidden", teacher.hidden, [tokens, "Dt"], like)
+        width = teacher.hidden.shape[1]
+        tensor(f"{name}.weight", teacher.weight, ["Vt", width], like)
+        same_dtype(f"{name}.weight", teacher.weight, f"{name}.hidden", teacher.hidden)
+        if teacher.bias is not None:
+            tensor(f"{name}.bias", teacher.bias, [teacher.weight.shape[0]], like)
+        check_cap(f"{name}.softcap", teacher.softcap)
+        _check_columns(name, teacher.columns, teacher.weight.shape[0], vocabulary, like)
+    elif isinstance(teacher, LogitsTeacher):
+        tensor(f"{name}.logits", teacher.logits, [tokens, "Vt"], like)
+        _check_columns(name, teacher.columns, teacher.logits.shape[1], vocabulary, like)
+    elif isinstance(teacher, TopKTeacher):
+        tensor(f"{name}.ids", teacher.ids, [tokens, "k"], like, integer=True)
+        width = teacher.ids.shape[1]
+        tensor(f"{name}.logprobs", teacher.logprobs, [tokens, width], like)
+        if not 1 <= width <= vocabulary:
+            raise refuse(f"{name}.ids", f"k between 1 and the vocabulary {vocabulary}", width)
+        one_of(f"{name}.tail", teacher.tail, TAILS)
+        if divergence == "reverse_kl" and teacher.tail != "bucket":
+            raise refuse(
+                f"{name}.tail",
+                "'bucket' with reverse_kl, which is infinite where the teacher has no mass",
+                repr(teacher.tail),
+            )
+    elif isinstance(teacher, SampledTeacher):
+        tensor(f"{name}.ids", teacher.ids, [tokens, "m"], like, integer=True)
+        tensor(f"{name}.weights", teacher.weights, [tokens, teacher.ids.shape[1]], like)
+        if divergence != "forward_kl":
+            raise refuse(
+                "divergence", f"'forward_kl' with a SampledTeacher ({name})", repr(divergence)
+            )
+    else:
+        raise refuse(
+            name,
+            "a LiveTeacher, LogitsTeacher, TopKTeacher or SampledTeacher",
+            type(teacher).__name__,
+        )
+    check_weight(f"{name}.mix", teacher.mix, tokens, like)
+    if not isinstance(teacher.mix, Tensor) and teacher.mix < 0:
+        raise refuse(f"{name}.mix", "a number >= 0", teacher.mix)
+
+
+def _check_columns(name: str, columns: Any, width: int, vocabulary: int, like: Tensor) -> None:
+    if columns is not None:
+        tensor(f"{name}.columns", columns, [vocabulary], like, integer=True)
+    elif width != vocabulary:
+        common = min(width, vocabulary)
+        raise refuse(
+            f"{name}.columns",
+            f"int64[{vocabulary}], since the teacher has {width} logits and the student "
+            f"{vocabulary}; if the first {common} ids mean the same, entry i is i below {common} "
+            "and -1 above",
+            "None",
+        )
+
+
+def check_mix(teachers: Sequence[Any], kd_weight: Any) -> None:
+    """Refuse teachers that all have the number 0 as mix while distillation is asked for."""
+    if not teachers or (not isinstance(kd_weight, Tensor) and kd_weight == 0):
+        return
+    if all(not isinstance(t.mix, Tensor) and t.mix == 0 for t in teachers):
+        raise refuse("mix", "a number above 0 for at least one teacher", "0 for all of them")
+
+
+def values_are_checked() -> bool:
+    """Whether ``COLLEGIUM_CHECKS=1`` is set."""
+    return os.environ.get("COLLEGIUM_CHECKS", "") == "1"
+
+
+def check_labels(name: str, labels: Tensor, ignore_index: int, vocabulary: int) -> None:
+    """Refuse labels that are neither `ignore_index` nor an id."""
+    bad = (labels != ignore_index) & ((labels < 0) | (labels >= vocabulary))
+    if bool(bad.any()):
+        row = int(bad.nonzero()[0, 0])
+        raise refuse(
+            f"{name}[{row}]", f"an id in [0, {vocabulary}) or {ignore_index}", int(labels[row])
+        )
+
+
+def check_values(problem: Problem) -> None:
+    """Check what lies inside the tensors, if that is switched on."""
+    if not values_are_checked():
+        return
+    check_labels("labels", problem.labels, problem.ignore_index, problem.vocabulary)
+    if problem.normalizer is not None and not bool(problem.normalizer > 0):
+        raise refuse("normalizer", "a number above 0", problem.normalizer.item())
+    labeled = problem.labels != problem.ignore_index
+    for name, weights in (("ce_weight", problem.ce_weight), ("kd_weight", problem.kd_weight)):
+        if not bool(weights[labeled].isfinite().all()):
+            raise refuse(name, "finite numbers", "inf or NaN")
+    for k in range(len(problem.teachers)):
+        mix = problem.mix[k]
+        bad = labeled & ~(mix >= 0)
+        if bool(bad.any()):
+            row = int(bad.nonzero()[0, 0])
+            raise refuse(f"teachers[{k}].mix[{row}]", "a number >= 0", float(mix[row]))
+    wanted = labeled & (problem.kd_weight != 0)
+    if problem.teachers and bool(wanted.any()) and not bool((problem.mix[:, wanted] > 0).any()):
+        raise refuse("mix", "at least one teacher above 0 on some token", "0 everywhere")
+    for k, teacher in enumerate(problem.teachers):
+        _check_teacher_values(problem, k, teacher, wanted & (problem.mix[k] > 0))
+
+
+def _check_teacher_values(problem: Problem, k: int, teacher: Any, live: Tensor) -> None:
+    name, vocabulary = f"teachers[{k}]", problem.vocabulary
+    if isinstance(teacher, TopKTeacher | SampledTeacher):
+        ids = teacher.ids[live].long()
+        bad = (ids < 0) | (ids >= vocabulary)
+        if bool(bad.any()):
+            raise refuse(f"{name}.ids", f"ids in [0, {vocabulary})", int(ids[bad][0]))
+    if isinstance(teacher, TopKTeacher):
+        ordered = teacher.ids[live].long().sort(-1).values
+        twice = ordered[:, 1:] == ordered[:, :-1]
+        if bool(twice.any()):
+            row, place = (int(i) for i in twice.nonzero()[0])
+            token = int(live.nonzero()[row, 0])
+            raise refuse(
+                f"{name}.ids[{token}]", "unique ids", f"{int(ordered[row, place])} twice"
+            )
+        total = teacher.logprobs[live].double().exp().sum(-1)
+        if bool((total > 1.01).any()) or bool(total.isnan().any()):
+            raise refuse(
+                f"{name}.logprobs",
+                "natural log-probabilities, at most 1 in sum",
+                f"a sum of {float(total.max()):.4g}",
+            )
+    if isinstance(teacher, SampledTeacher) and not bool((teacher.weights[live] >= 0).all()):
+        raise refuse(f"{name}.weights", "numbers >= 0", "a negative number or NaN")
+    if isinstance(teacher, LiveTeacher | LogitsTeacher):
+        _check_column_values(problem, name, teacher)
+        _check_support(problem, name, teacher, live)
+
+
+def _check_column_values(
+    problem: Problem, name: str, teacher: LiveTeacher | LogitsTeacher
+) -> None:
+    if teacher.columns is None:
+        return
+    dense = teacher.logits if isinstance(teacher, LogitsTeacher) else teacher.weight.t()
+    width = dense.shape[1]
+    bad = (teacher.columns < -1) | (teacher.columns >= width)
+    if bool(bad.any()):
+        raise refuse(
+            f"{name}.columns", f"-1 or columns in [0, {width})", int(teacher.columns[bad][0])
+        )
+    matched = teacher.columns[teacher.columns >= 0].sort().values
+    if not len(matched):
+        raise refuse(f"{name}.columns", "at least one shared column", "none")
+    twice = matched[1:] == matched[:-1]
+    if bool(twice.any()):
+        raise refuse(
+            f"{name}.columns", "each column at most once", f"{int(matched[:-1][twice][0])} twice"
+        )
+
+
+def _check_support(
+    problem: Problem, name: str, teacher: LiveTeacher | LogitsTeacher, live: Tensor
+) -> None:
+    """Refuse a reverse_kl that is infinite: a teacher's -inf where the student is finite."""
+    if problem.divergence != "reverse_kl":
+        return
+    if isinstance(teacher, LogitsTeacher):
+        impossible = torch.isneginf(teacher.logits[live]).any(0)
+    elif teacher.bias is not None:
+        impossible = torch.isneginf(teacher.bias)
+    else:
+        return
+    if teacher.columns is not None:
+        columns = teacher.columns.long()
+        impossible = impossible[columns.clamp(min=0)] & (columns >= 0)
+    possible = torch.ones_like(impossible)
+    if problem.bias is not None:
+        possible = ~torch.isneginf(problem.bias)
+    if problem.weight is None:
+        possible = possible & ~torch.isneginf(problem.student[live]).all(0)
+    if bool((impossible & possible).any()):
+        column = int((impossible & possible).nonzero()[0, 0])
+        raise refuse(
+            f"{name}",
+            "finite logits wherever the student's are, since reverse_kl is infinite otherwise "
+            "(mask the student's too, or use forward_kl or jsd)",
+            f"-inf for student id {column}",
+        )

@@ -1,0 +1,59 @@
+"""Sampling and stopping row by row, so that a text does not depend on its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor, StoppingCriteria
+
+_TAIL_TOKENS = 16
+
+
+class RowSampler(LogitsProcessor):
+    """Turns greedy search into sampling, with a random generator for each row.
+
+    ``argmax(logits / T + g)`` with Gumbel noise ``g = -log(-log u)`` is a draw from
+    ``softmax(logits / T)`` (Gumbel 1954). Each row draws its own `u`, so neither the batch nor its
+    order matters.
+
+    Args:
+        seeds: one seed a row.
+        temperature: T > 0.
+    """
+
+    def __init__(self, seeds: Sequence[int], temperature: float) -> None:
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.temperature = temperature
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return float32[B,V]: scaled logits with noise."""
+        uniform = torch.stack(
+            [torch.rand(scores.shape[1], generator=g, dtype=torch.float64) for g in self.generators]
+        )
+        noise = -torch.log(-torch.log(uniform.clamp(1e-300, 1 - 1e-16)))
+        return scores.float() / self.temperature + noise.to(scores.device, torch.float32)
+
+
+class StopAtText(StoppingCriteria):
+    """Ends a row once its completion contains one of the task's stop strings.
+
+    Args:
+        tokenizer: decodes the last tokens of each row.
+        start: position at which completions begin.
+        stop_strings: texts at which a completion is cut anyway.
+    """
+
+    def __init__(self, tokenizer: Any, start: int, stop_strings: Sequence[str]) -> None:
+        self.tokenizer = tokenizer
+        self.start = start
+        self.stop_strings = tuple(stop_strings)
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Any:
+        """Return bool[B], true for rows that are done."""
+        first = max(self.start, input_ids.shape[1] - _TAIL_TOKENS)
+        tails = self.tokenizer.batch_decode(input_ids[:, first:], skip_special_tokens=True)
+        done = [any(stop in tail for stop in self.stop_strings) for tail in tails]
+        return torch.tensor(done, device=input_ids.device)
