@@ -20,7 +20,9 @@ from collegium.recipe_io import apply_options, build_recipe, expand, read_tree
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--rates", type=float, nargs="+", default=[1.5e-3, 3e-3, 6e-3, 1.2e-2])
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102])
     parser.add_argument("--task-seed", type=int, default=9001)
@@ -34,7 +36,9 @@ def main() -> None:
     if set(args.seeds) & set(tree["seeds"]):
         parser.error("these seeds are the ones that the quickstart shows")
     shown = {
-        arm: overrides for arm, overrides in tree.pop("arms").items() if not args.arms or arm in args.arms
+        arm: overrides
+        for arm, overrides in tree.pop("arms").items()
+        if not args.arms or arm in args.arms
     }
     options = {
         "name": "tune_quickstart",

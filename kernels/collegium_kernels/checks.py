@@ -49,8 +49,7 @@ def tensor(
     if not isinstance(value, Tensor):
         raise refuse(name, f"a tensor {wanted}", type(value).__name__)
     fits = value.dim() == len(shape) and all(
-        isinstance(want, str) or want == have
-        for want, have in zip(shape, value.shape, strict=True)
+        isinstance(want, str) or want == have for want, have in zip(shape, value.shape, strict=True)
     )
     if not fits:
         raise refuse(name, f"shape {wanted}", list(value.shape))
@@ -106,9 +105,7 @@ def check_normalizer(value: Any, like: Tensor) -> None:
         if value.dim():
             raise refuse("normalizer", "a number or a 0-d tensor", f"shape {list(value.shape)}")
         if value.device != like.device:
-            raise refuse(
-                "normalizer", f"device {like.device}, where the student is", value.device
-            )
+            raise refuse("normalizer", f"device {like.device}, where the student is", value.device)
     elif value is not None and not value > 0:
         raise refuse("normalizer", "None or a number above 0", value)
 
@@ -233,9 +230,7 @@ def _check_teacher_values(problem: Problem, k: int, teacher: Any, live: Tensor) 
         if bool(twice.any()):
             row, place = (int(i) for i in twice.nonzero()[0])
             token = int(live.nonzero()[row, 0])
-            raise refuse(
-                f"{name}.ids[{token}]", "unique ids", f"{int(ordered[row, place])} twice"
-            )
+            raise refuse(f"{name}.ids[{token}]", "unique ids", f"{int(ordered[row, place])} twice")
         total = teacher.logprobs[live].double().exp().sum(-1)
         if bool((total > 1.01).any()) or bool(total.isnan().any()):
             raise refuse(
@@ -250,9 +245,7 @@ def _check_teacher_values(problem: Problem, k: int, teacher: Any, live: Tensor) 
         _check_support(problem, name, teacher, live)
 
 
-def _check_column_values(
-    problem: Problem, name: str, teacher: LiveTeacher | LogitsTeacher
-) -> None:
+def _check_column_values(problem: Problem, name: str, teacher: LiveTeacher | LogitsTeacher) -> None:
     if teacher.columns is None:
         return
     dense = teacher.logits if isinstance(teacher, LogitsTeacher) else teacher.weight.t()

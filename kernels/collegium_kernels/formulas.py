@@ -43,9 +43,7 @@ class Scratch:
 
     def like(self, name: str, tensor: Tensor) -> Tensor:
         """Return the buffer `name` in the shape, dtype and device of `tensor` [R, M]."""
-        return self.shaped(
-            name, (tensor.shape[0], tensor.shape[1]), tensor.dtype, tensor.device
-        )
+        return self.shaped(name, (tensor.shape[0], tensor.shape[1]), tensor.dtype, tensor.device)
 
 
 def forward_kl(

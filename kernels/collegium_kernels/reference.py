@@ -196,5 +196,3 @@ def _topk(
     value = divergence_of(problem.divergence, problem.beta, lp.to(dtype), student)
     agree = ids.gather(1, raw.argmax(-1, keepdim=True))[:, 0] == top
     return value, agree, mass.to(dtype)
-
-

@@ -192,9 +192,7 @@ class ChunkWork:
             torch.log_softmax(scaled, -1, out=lq)
         return lq, torch.exp(lq, out=scratch.like("q", logits))
 
-    def _dense(
-        self, k: int, part: slice, v: Tensor, lq: Tensor, q: Tensor
-    ) -> Tensor | None:
+    def _dense(self, k: int, part: slice, v: Tensor, lq: Tensor, q: Tensor) -> Tensor | None:
         """Note teacher `k`'s values on a tile and return dD/du [R, V]; overwrites `v`."""
         problem, scratch = self.problem, self.scratch
         head, columns = self.dense[k].head, self.dense[k].columns

@@ -55,9 +55,13 @@ class StudentSection(Section):
         if (self.checkpoint is None) == (self.config is None):
             raise ValueError("give exactly one of student.checkpoint and student.config")
         if self.checkpoint is not None and self.tokenizer is not None:
-            raise ValueError("student.tokenizer belongs to student.config; a checkpoint has its own")
+            raise ValueError(
+                "student.tokenizer belongs to student.config; a checkpoint has its own"
+            )
         if self.config is not None and self.tokenizer is None:
-            raise ValueError("student.config needs student.tokenizer (a path, or {train: word_level})")
+            raise ValueError(
+                "student.config needs student.tokenizer (a path, or {train: word_level})"
+            )
         return self
 
 

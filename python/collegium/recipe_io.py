@@ -51,7 +51,9 @@ def read_tree(source: str | Path) -> Tree:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise RecipeError(f"{where}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        raise RecipeError(
+            f"{where}{line}: not valid YAML: {getattr(error, 'problem', error)}"
+        ) from None
     if not isinstance(tree, dict):
         raise RecipeError(f"{where}: expected a mapping of sections, found {type(tree).__name__}")
     tree.setdefault("name", Path(name).stem)
@@ -87,7 +89,9 @@ def override(tree: Tree, key: str, value: Any) -> None:
                 "weight" if path[:2] == ["train", "objectives"] and depth == 2 else None
             )
             if short is None:
-                raise RecipeError(f"option {key}: {'.'.join(path[: depth + 1])} has no keys below it")
+                raise RecipeError(
+                    f"option {key}: {'.'.join(path[: depth + 1])} has no keys below it"
+                )
             child = node[part] = {short: child}
         node = child
     if isinstance(value, dict) and isinstance(node.get(last), dict):

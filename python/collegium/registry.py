@@ -29,6 +29,4 @@ def lookup(
         return registry[name]
     except KeyError:
         known = ", ".join(sorted(registry))
-        raise error(
-            f"unknown {kind} {name!r}.{nearest(name, registry)} Known: {known}."
-        ) from None
+        raise error(f"unknown {kind} {name!r}.{nearest(name, registry)} Known: {known}.") from None

@@ -25,7 +25,12 @@ RUN = [
 
 def start(cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        RUN, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        RUN,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
     )
 
 

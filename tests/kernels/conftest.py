@@ -156,9 +156,7 @@ def make_case(
 
 
 def _live(tokens: int, vocabulary: int, dtype: torch.dtype) -> LiveTeacher:
-    return LiveTeacher(
-        torch.randn(tokens, 6, dtype=dtype), torch.randn(vocabulary, 6, dtype=dtype)
-    )
+    return LiveTeacher(torch.randn(tokens, 6, dtype=dtype), torch.randn(vocabulary, 6, dtype=dtype))
 
 
 def _masked(tokens: int, vocabulary: int, dtype: torch.dtype) -> LogitsTeacher:

@@ -114,14 +114,20 @@ REFUSED = [
     ({"normalizer": torch.tensor(0.0)}, "normalizer: expected a number above 0, got 0.0"),
     ({"teachers": [live(mix=-torch.ones(N))]}, r"teachers\[0\].mix\[0\]: .*>= 0, got -1.0"),
     ({"teachers": [live(mix=torch.zeros(N))]}, "mix: .*got 0 everywhere"),
-    ({"teachers": [listed(ids=torch.full((N, 3), 4))]}, r"ids\[0\]: expected unique ids, got 4 twice"),
+    (
+        {"teachers": [listed(ids=torch.full((N, 3), 4))]},
+        r"ids\[0\]: expected unique ids, got 4 twice",
+    ),
     ({"teachers": [listed(ids=torch.full((N, 3), V))]}, r"teachers\[0\].ids: .*\[0, 20\), got 20"),
     ({"teachers": [listed(logprobs=torch.zeros(N, 3))]}, "logprobs: .*a sum of 3"),
     (
         {"teachers": [SampledTeacher(torch.zeros(N, 2).long(), -torch.ones(N, 2))]},
         r"teachers\[0\].weights: expected numbers >= 0",
     ),
-    ({"teachers": [live(columns=columns(0, 0))]}, "columns: expected each column at most once, got 0"),
+    (
+        {"teachers": [live(columns=columns(0, 0))]},
+        "columns: expected each column at most once, got 0",
+    ),
     ({"teachers": [live(columns=columns(V))]}, r"columns: expected -1 or columns in \[0, 20\)"),
     ({"teachers": [live(columns=columns())]}, "columns: expected at least one shared column"),
     (

@@ -41,7 +41,9 @@ def tensors(tokens: int = 12, vocabulary: int = 40):
     }
 
 
-def loss(hidden, weight, bias, labels, teacher_hidden, teacher_weight, ids, logprobs, mix, normalizer):
+def loss(
+    hidden, weight, bias, labels, teacher_hidden, teacher_weight, ids, logprobs, mix, normalizer
+):
     out = linear_distill_loss(
         torch.tanh(hidden),
         weight,
@@ -65,9 +67,7 @@ def logprobs(hidden, weight, bias, labels, **_):
 
 
 def run(function, given):
-    leaves = {
-        name: given[name].clone().requires_grad_() for name in ("hidden", "weight", "bias")
-    }
+    leaves = {name: given[name].clone().requires_grad_() for name in ("hidden", "weight", "bias")}
     out = function(**{**given, **leaves})
     (3.0 * out[0]).backward()
     return [part.detach() for part in out] + [leaf.grad for leaf in leaves.values()]
@@ -106,9 +106,7 @@ def test_operators_are_what_they_declare(name):
 
     with Record():
         run(loss if name == "distill_loss" else logprobs, given)
-    args = [
-        a.detach().clone() if isinstance(a, torch.Tensor) else a for a in calls[0]
-    ]
+    args = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in calls[0]]
     for index in (0, 1, 2):
         args[index].requires_grad_()
     torch.library.opcheck(operator, tuple(args), atol=1e-5, rtol=1e-4)

@@ -101,7 +101,9 @@ def test_a_tied_weight_gets_both_gradients(case, implementation):
 
 def test_only_the_loss_is_differentiable(case):
     made = case(teachers=("live",))
-    out = linear_distill_loss(made.student.requires_grad_(), made.weight, made.labels, made.teachers)
+    out = linear_distill_loss(
+        made.student.requires_grad_(), made.weight, made.labels, made.teachers
+    )
     for name, value in vars(out).items():
         assert value.requires_grad == (name == "loss"), name
 

@@ -26,7 +26,10 @@ def run(made, upstream, implementation, **options):
 @pytest.mark.parametrize("labels", ["none", "some", "all"])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"temperature": 2.0, "softcap": 3.0, "logit_scale": 0.7, "bias": torch.randn(37).double()}],
+    [
+        {},
+        {"temperature": 2.0, "softcap": 3.0, "logit_scale": 0.7, "bias": torch.randn(37).double()},
+    ],
     ids=["plain", "all"],
 )
 def test_against_the_reference(case, error, workspace, labels, options):

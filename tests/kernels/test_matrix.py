@@ -148,7 +148,9 @@ def check(case, error, row: dict[str, Any]) -> None:
     assert torch.allclose(found["loss"], found["ce"] + found["kd"])
 
 
-@pytest.mark.parametrize("row", pairwise(FACTORS, seed=0), ids=lambda row: "-".join(row["teachers"]))
+@pytest.mark.parametrize(
+    "row", pairwise(FACTORS, seed=0), ids=lambda row: "-".join(row["teachers"])
+)
 def test_pairwise(case, error, row):
     check(case, error, row)
 

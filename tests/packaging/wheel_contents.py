@@ -16,10 +16,13 @@ def expected() -> set[str]:
     found = {
         p.relative_to(python).as_posix()
         for p in (python / "collegium").rglob("*")
-        if p.suffix in {".py", ".pyi", ".yaml", ".json", ".typed"} and "kernels" not in p.parts
+        if p.suffix in {".py", ".pyi", ".yaml", ".json", ".css", ".typed"}
+        and "kernels" not in p.parts
     }
     found.add("collegium/py.typed")
-    found |= {f"collegium/kernels/{p.relative_to(kernels).as_posix()}" for p in kernels.rglob("*.py")}
+    found |= {
+        f"collegium/kernels/{p.relative_to(kernels).as_posix()}" for p in kernels.rglob("*.py")
+    }
     return found
 
 
@@ -40,5 +43,7 @@ def problems(wheel: Path) -> list[str]:
 if __name__ == "__main__":
     path = Path(sys.argv[1])
     found = problems(path)
-    print("\n".join(found) or f"{path.name}: {len(expected())} files and the extension, as expected")
+    print(
+        "\n".join(found) or f"{path.name}: {len(expected())} files and the extension, as expected"
+    )
     sys.exit(bool(found))

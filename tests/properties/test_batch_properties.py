@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ def rows_of_sequences(draw: st.DrawFn) -> tuple[list[EncodedSequence], list[list
         )
     order = draw(st.permutations(range(len(sequences))))
     cuts = sorted(draw(st.sets(st.integers(1, len(order)), max_size=4)) | {0, len(order)})
-    rows = [list(order[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    rows = [list(order[a:b]) for a, b in itertools.pairwise(cuts)]
     return sequences, rows
 
 

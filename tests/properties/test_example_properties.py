@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from collegium.example import Example, Rationale
-from collegium.example_io import from_table, read_jsonl, to_table, write_jsonl
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from collegium.example import Example, Rationale
+from collegium.example_io import from_table, read_jsonl, to_table, write_jsonl
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 WHOLE = st.none() | st.integers(-(2**63), 2**63 - 1)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import re
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from collegium.tasks.equation import evaluate
 from collegium.tasks.wordproblems_solve import STYLES, solve, wrong_solutions
 from collegium.tasks.wordproblems_story import Level, draw, read_story
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 LEVELS = st.builds(
     lambda low, more, largest, operand, operations: Level(

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from collegium.errors import ArgumentError, DataError
 from collegium.evaluate.compare import compare_arms, correctness
 from collegium.evaluate.metrics import (

@@ -9,10 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from collegium.errors import ArgumentError
-from collegium.evaluate.predict import generate
-from collegium.objectives.encode import SpecialIds
-from collegium.objectives.formats import StudentKind
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
@@ -21,6 +17,11 @@ from transformers import (
     LlamaConfig,
     T5Config,
 )
+
+from collegium.errors import ArgumentError
+from collegium.evaluate.predict import generate
+from collegium.objectives.encode import SpecialIds
+from collegium.objectives.formats import StudentKind
 
 
 @pytest.fixture(scope="module", autouse=True)

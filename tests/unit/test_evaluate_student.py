@@ -19,6 +19,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from tokenizers import Tokenizer as Reference
+from tokenizers import models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
 from collegium.errors import ArgumentError, CheckpointError
 from collegium.evaluate.card import CardFacts, Source, render_card, write_card
 from collegium.evaluate.evaluate import Evaluation, evaluate_student
@@ -32,9 +36,6 @@ from collegium.tasks import open_task
 from collegium.tasks.base import Task
 from collegium.tokenizer import Tokenizer
 from collegium.train.student import build_student, describe_student
-from tokenizers import Tokenizer as Reference
-from tokenizers import models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
 
 OPTIONS = {"difficulty": "easy", "train": 16, "validation": 4, "test": 8}
 OBJECTIVES = ["label", "rationale:first", "rationale:second"]
@@ -145,6 +146,7 @@ def memorise(model: torch.nn.Module, sequences: list[EncodedSequence], pad: int)
         }
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     model.train()
+    loss = torch.tensor(torch.inf)
     for _ in range(400):
         logits = model(**inputs, use_cache=False).logits
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from collegium.errors import DataError
 from collegium.example import Example, Rationale
 from collegium.example_io import (

@@ -16,7 +16,12 @@ TASK = open_task("wordproblems", None, {})
 
 def said(teacher: str, answer: str | None, text: str = "some reasoning here", **more) -> Rationale:
     return Rationale(
-        teacher=teacher, text=text, answer=answer, parsed=answer is not None, prompt_hash="h", **more
+        teacher=teacher,
+        text=text,
+        answer=answer,
+        parsed=answer is not None,
+        prompt_hash="h",
+        **more,
     )
 
 

@@ -14,7 +14,9 @@ def section(**values: object) -> TrainSection:
 
 
 def test_rationale_stands_for_every_teacher_and_can_be_overridden() -> None:
-    weights = resolve(section(objectives={"label": 1, "rationale": 2, "rationale:b": 0.5}), ["a", "b"])
+    weights = resolve(
+        section(objectives={"label": 1, "rationale": 2, "rationale:b": 0.5}), ["a", "b"]
+    )
     assert weights == {
         "label": Weights(1, 0),
         "rationale:a": Weights(2, 0),

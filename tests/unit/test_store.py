@@ -13,7 +13,6 @@ from collegium.errors import RunError
 from collegium.pipeline.progress import Silent
 from collegium.pipeline.store import UNKNOWN, Output, Store, digest_path
 
-
 Open = Callable[..., Store]
 
 
@@ -61,7 +60,9 @@ def test_an_output_is_made_once(tmp_path: Path, open_store: Open) -> None:
 
 
 @pytest.mark.parametrize("changed", [{"version": 2}, {"options": {"a": 2}}, {"inputs": {"i": "e"}}])
-def test_whatever_it_depends_on_changes_its_place(tmp_path: Path, open_store: Open, changed: dict) -> None:
+def test_whatever_it_depends_on_changes_its_place(
+    tmp_path: Path, open_store: Open, changed: dict
+) -> None:
     store, produce = open_store(tmp_path / "run"), Counting()
     assert ask(store, produce).path != ask(store, produce, **changed).path
     assert produce.made == 2
@@ -78,7 +79,9 @@ def test_force_makes_it_again(tmp_path: Path, open_store: Open) -> None:
     assert produce.made == 2
 
 
-def test_a_killed_stage_leaves_no_output_and_finds_its_work_again(tmp_path: Path, open_store: Open) -> None:
+def test_a_killed_stage_leaves_no_output_and_finds_its_work_again(
+    tmp_path: Path, open_store: Open
+) -> None:
     store = open_store(tmp_path / "run")
 
     def killed(work: Path) -> dict[str, Any]:

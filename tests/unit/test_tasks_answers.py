@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from collegium.tasks.checkers import (
     same_equation,
     same_number,

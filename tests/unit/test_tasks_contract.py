@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from collegium.errors import DataError, RecipeError
 from collegium.tasks import TASKS, Task, open_task
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from collegium.errors import DataError
 from collegium.tasks import open_task
 from collegium.tasks.sources import carve, read_rows

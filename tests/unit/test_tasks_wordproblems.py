@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
 from collegium.errors import RecipeError
 from collegium.tasks import open_task
 from collegium.tasks.wordproblems import WordProblems

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from collegium.errors import RecipeError
 from collegium.tasks import Task, open_task
 from collegium.teachers import (

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from collegium.errors import CheckpointError, RecipeError
 from collegium.tasks import Task, open_task
 from collegium.teachers import build_teacher, prompt_hash, read_config

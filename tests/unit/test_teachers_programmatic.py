@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
+
 from collegium.errors import DataError, RecipeError
 from collegium.example import Example
 from collegium.tasks import Task, open_task

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from collegium.errors import DataError
 from collegium.tasks import open_task
 from collegium.teachers import build_teacher, read_config

@@ -16,7 +16,6 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from collegium.errors import RunError
 from collegium.objectives.sequences import EncodedSequence
 from collegium.train.checkpoint import (
-    disk_errors,
     find_last_checkpoint,
     is_complete,
     load_weights,
@@ -24,6 +23,7 @@ from collegium.train.checkpoint import (
     rotate,
     save_student,
     seal,
+    writing,
 )
 from collegium.train.config import DistillArguments
 from collegium.train.trainer import DistillTrainer
@@ -90,12 +90,15 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
 
 
 def test_only_a_full_disk_is_reported_as_one(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="the disk is full: .*/x could not be written"):
-        with disk_errors(tmp_path / "x"):
-            raise OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(ValueError, match="other"):
-        with disk_errors(tmp_path / "x"):
-            raise ValueError("other")
+    message = "the disk is full: .*/x .*could not be written"
+    with pytest.raises(RunError, match=message), writing(tmp_path / "x") as partial:
+        (partial / "file").touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(ValueError, match="other"), writing(tmp_path / "x"):
+        raise ValueError("other")
+    with pytest.raises(RuntimeError, match="iostream"), writing(tmp_path / "x"):
+        raise RuntimeError("basic_ios::clear: iostream error")  # there is room here
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture
@@ -106,7 +109,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("a small tmpfs cannot be mounted here (needs root)")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint(small_disk: Path) -> None:

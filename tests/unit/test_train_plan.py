@@ -126,5 +126,5 @@ def test_errors() -> None:
         Plan(data(), 0, OBJECTIVES)
     with pytest.raises(ArgumentError, match=r"rank: expected 0\.\.1, found 2"):
         Plan(data(), 2, OBJECTIVES, rank=2, world_size=2)
-    with pytest.raises(DataError, match="has 6 tokens, a packed row 5: raise train.row_tokens"):
+    with pytest.raises(DataError, match="has 6 tokens, a packed row 5: raise train"):
         Plan(data(), 2, OBJECTIVES, packing=True, row_tokens=5)

@@ -18,7 +18,8 @@ from collegium.train.checkpoint import save_student
 from collegium.train.student import build_student, describe_student, shipped_configs
 from collegium.train.vocabulary import check_same_tokenizer, load_tokenizer, tokenizer_file
 
-WORDS = ["[pad]", "[bos]", "[eos]", "[unk]", *"predict: explain: + - = ; how many ?".split()]
+WORDS = ["[pad]", "[bos]", "[eos]", "[unk]", "predict:", "explain:", "+", "-"]
+WORDS += ["=", ";", "how", "many", "?"]
 WORDS += [str(n) for n in range(47)]
 
 
@@ -82,7 +83,7 @@ def test_a_saved_student_is_a_plain_checkpoint(checkpoint: Path) -> None:
     ("removed", "message"),
     [
         ("config.json", "missing config.json"),
-        ("model.safetensors", r"missing model.safetensors \(found pytorch_model.bin: pickled"),
+        ("model.safetensors", r"missing model.safetensors \(found pytorch_model.bin; pickled"),
         ("tokenizer.json", "missing tokenizer.json"),
     ],
 )
@@ -153,6 +154,6 @@ def test_same_tokenizer(tmp_path: Path, words: Path) -> None:
     check_same_tokenizer(words, words)
     swapped = [*WORDS[:8], WORDS[9], WORDS[8], *WORDS[10:]]
     other = word_level(tmp_path / "other", swapped)
-    with pytest.raises(CheckpointError, match="'palm' has another tokenizer .* id 8 is"):
+    with pytest.raises(CheckpointError, match=r"'palm' has another tokenizer .* id 8 is"):
         check_same_tokenizer(words, other, "palm")
     assert tokenizer_file(words) == words / "tokenizer.json"

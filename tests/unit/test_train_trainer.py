@@ -286,7 +286,7 @@ def test_a_diverging_run_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [
-        ({"objectives": {"rationale:x": 1}}, ArgumentError, r"objectives\.rationale:x: no training"),
+        ({"objectives": {"rationale:x": 1}}, ArgumentError, r"rationale:x: no training"),
         ({"objectives": {"label": {"distill": 1}}}, ArgumentError, "but no teacher"),
         ({"teachers": {"t": "MODEL"}}, ArgumentError, "no objective has distill > 0"),
         ({"validation_sequences": []}, ArgumentError, "no validation sequence"),

@@ -11,7 +11,9 @@ import typer
 Recipe = Annotated[str, typer.Argument(help="A shipped recipe's name or a YAML file.")]
 Options = Annotated[
     list[str] | None,
-    typer.Option("-o", "--option", metavar="KEY=VALUE", help="Set a key of the recipe; repeatable."),
+    typer.Option(
+        "-o", "--option", metavar="KEY=VALUE", help="Set a key of the recipe; repeatable."
+    ),
 ]
 RunDir = Annotated[
     Path | None, typer.Option("--run", help="Run directory; default: runs/<recipe>.")

@@ -33,7 +33,7 @@ def load_model(
     loader = AutoModelForSeq2SeqLM if spec.kind == "encoder-decoder" else AutoModelForCausalLM
     try:
         with _quiet():
-            model, report = loader.from_pretrained(
+            loaded: Any = loader.from_pretrained(
                 str(folder),
                 config=spec.config,
                 dtype=dtype if dtype == "auto" else getattr(torch, dtype),
@@ -42,6 +42,7 @@ def load_model(
                 trust_remote_code=False,
                 output_loading_info=True,
             )
+        model, report = loaded
     except Exception as error:  # the libraries raise a wide range for a broken file
         text = " ".join(str(error).split())[:300] or type(error).__name__
         raise CheckpointError(f"checkpoint {folder}: cannot be loaded ({text})") from error

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from collegium.dedup import deduplicate
+from collegium.dedup import Reason, deduplicate
 from collegium.errors import RecipeError
 from collegium.example import Example, Rationale
 from collegium.example_io import read_parquet, write_parquet
@@ -21,6 +21,11 @@ from collegium.recipe import CleanSection
 from collegium.tasks.base import Task
 
 VERSION = 1
+DEDUP_REASONS = {
+    Reason.EXACT: "exact_duplicate",
+    Reason.NEAR: "near_duplicate",
+    Reason.DIVERSE: "beyond_diverse",
+}
 
 
 def clean(
@@ -47,7 +52,11 @@ def clean(
             labelled = with_labels(examples, task, label_source, teachers)
             kept, gone = clean_rationales(labelled, task, section, teachers)
             for example_id, rationale, reason in gone:
-                row = {"id": example_id, "reason": reason, **rationale.model_dump(exclude_none=True)}
+                row = {
+                    "id": example_id,
+                    "reason": reason,
+                    **rationale.model_dump(exclude_none=True),
+                }
                 removed.write(json.dumps(row, ensure_ascii=False) + "\n")
             write_parquet(work / f"{split}.parquet", kept)
             summary["splits"][split] = {
@@ -84,9 +93,7 @@ def clean_rationales(
         kept.append(stay)
     if section.deduplicate or section.diverse:
         kept = _deduplicate(examples, kept, gone, section, teachers)
-    cleaned = [
-        e.model_copy(update={"rationales": r}) for e, r in zip(examples, kept, strict=True)
-    ]
+    cleaned = [e.model_copy(update={"rationales": r}) for e, r in zip(examples, kept, strict=True)]
     return cleaned, gone
 
 
@@ -131,7 +138,7 @@ def _deduplicate(
         if keep:
             out[i].append(rationale)
         else:
-            gone.append((examples[i].id, rationale, result.reason_name(reason)))
+            gone.append((examples[i].id, rationale, DEDUP_REASONS[Reason(int(reason))]))
     return out
 
 

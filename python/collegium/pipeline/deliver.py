@@ -44,7 +44,9 @@ def deliver(
         sources=_sources(recipe, roster, task),
         metrics=metrics,
         training={
-            key: training[key] for key in ("steps", "learning_rate", "loss", "seconds") if key in training
+            key: training[key]
+            for key in ("steps", "learning_rate", "loss", "seconds")
+            if key in training
         }
         | {"seed": recipe.seed},
         parameters=training.get("parameters"),
@@ -80,8 +82,6 @@ def _sources(recipe: Recipe, roster: Roster, task: Task) -> list[Source]:
             licence = getattr(config, "licence", None)
             if config.kind == "programmatic":
                 licence = "none needed: computed by a solver of this package"
-            sources.append(
-                Source(name, f"teacher ({', '.join(roles)})", licence, note=config.kind)
-            )
+            sources.append(Source(name, f"teacher ({', '.join(roles)})", licence, note=config.kind))
     licence = None if task.needs_data else "none needed: made by this package"
     return [*sources, Source(task.name, "questions", licence)]

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from collegium.errors import RecipeError
+from collegium.example_io import read_parquet
 from collegium.pipeline import annotate, clean, evaluate, pack, tokenizer, train
+from collegium.pipeline.deliver import deliver
 from collegium.pipeline.labels import check_label_source
 from collegium.pipeline.objectives import resolve
 from collegium.pipeline.progress import Progress
+from collegium.pipeline.report import ArmOutputs
 from collegium.pipeline.store import UNKNOWN, Output, Store, digest_path
 from collegium.pipeline.students import UNTRAINED, StudentSource, resolve_student
 from collegium.pipeline.teachers import Roster, read_roster
 from collegium.recipe import Recipe
 from collegium.recipe_io import apply_options, build_recipe, expand, load_recipe
+from collegium.report.results import TeacherResult, modes_from_metrics
 from collegium.tasks import open_task
 from collegium.tasks.base import Task
 
@@ -238,7 +243,12 @@ class Pipeline:
 
         def produce(work: Path) -> dict[str, Any]:
             return evaluate.evaluate(
-                student.path / "student", test, work, self.task(recipe), recipe.evaluate, self.progress
+                student.path / "student",
+                test,
+                work,
+                self.task(recipe),
+                recipe.evaluate,
+                self.progress,
             )
 
         return self.store.stage(
@@ -252,6 +262,62 @@ class Pipeline:
             produce=produce,
             label=label,
         )
+
+    def outputs(self, recipe: Recipe, arm: str, label: str) -> ArmOutputs:
+        """Return all stages of one arm and seed."""
+        return ArmOutputs(
+            arm,
+            recipe.seed,
+            recipe,
+            self.annotated(recipe),
+            self.cleaned(recipe),
+            self.trained(recipe, label),
+            self.evaluated(recipe, label),
+        )
+
+    def deliver(self, arm: ArmOutputs, target: Path) -> Path:
+        """Put a trained student, its card telling how it was measured, to `target`."""
+        task = self.task(arm.recipe)
+        first = read_parquet(arm.annotated.path / "test.parquet")[0]
+        return deliver(
+            arm.trained.path / "student",
+            target,
+            recipe=arm.recipe,
+            source=self.student_source(arm.recipe),
+            roster=self.roster(arm.recipe),
+            task=task,
+            question=task.input_text(first),
+            training=arm.trained.summary,
+            metrics=arm.evaluated.summary,
+        )
+
+    def teacher_results(self, arms: Sequence[ArmOutputs]) -> list[TeacherResult]:
+        """Return every teacher of the arms; those trained here are measured like a student."""
+        found: dict[str, TeacherResult] = {}
+        for arm in arms:
+            used = arm.recipe.train.distributions.teachers
+            children = self.teacher_runs(arm.recipe)
+            for name, config in self.roster(arm.recipe).configs.items():
+                if name in found or not (config.annotate or name in used):
+                    continue
+                facts: dict[str, Any] = {}
+                if name in children:
+                    facts = self._measured(children[name], name)
+                licence = getattr(config, "licence", None)
+                found[name] = TeacherResult(name=name, kind=config.kind, licence=licence, **facts)
+        return list(found.values())
+
+    def _measured(self, child: Recipe, name: str) -> dict[str, Any]:
+        label = f"teacher {name}"
+        trained, measured = self.trained(child, label), self.evaluated(child, label)
+        questions = self.cleaned(child).summary["splits"]["train"]["questions"]
+        source = child.train.label_source
+        return {
+            "note": f"trained here on {questions} questions, labels from {source}",
+            "parameters": trained.summary["parameters"],
+            "seconds": trained.summary["seconds"],
+            "modes": modes_from_metrics(measured.summary),
+        }
 
     def teacher_runs(self, recipe: Recipe) -> dict[str, Recipe]:
         """Return the recipes of the teachers that this one trains first, by teacher."""

@@ -39,7 +39,7 @@ def check_label_source(label_source: str, gold_in_prompt: Mapping[str, bool]) ->
     elif gold_in_prompt[name]:
         raise RecipeError(
             f"train.label_source: teacher {name!r} had the gold answers in its prompt, so its "
-            "answers are the gold labels and no estimate of the teacher; use another teacher, or gold"
+            "answers are no estimate of the teacher but the gold labels; use another teacher or gold"
         )
 
 
@@ -79,5 +79,3 @@ def vote(example: Example, task: Task, voters: Sequence[str]) -> str | None:
         else:
             ballots.append((rationale.answer, 1))
     return max(ballots, key=lambda ballot: ballot[1])[0] if ballots else None
-
-

@@ -58,7 +58,9 @@ class ResponseStore:
             for example, rationales in zip(examples, answers, strict=True):
                 key = self.key(example)
                 rows = [r.model_dump(exclude_none=True) for r in rationales]
-                handle.write(json.dumps({"key": key, "rationales": rows}, ensure_ascii=False) + "\n")
+                handle.write(
+                    json.dumps({"key": key, "rationales": rows}, ensure_ascii=False) + "\n"
+                )
                 self._known[key] = rationales
             handle.flush()
             os.fsync(handle.fileno())

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from collegium.errors import RecipeError
+from collegium.pipeline.deliver import place
 from collegium.pipeline.graph import Pipeline
 from collegium.pipeline.progress import Progress, Silent
 from collegium.pipeline.report import collect, write_report
@@ -63,7 +64,7 @@ class Outcome:
         if self.results is not None:
             lines.append(as_text(self.results))
         for name, path in self.students.items():
-            lines.append(f"student {name}: {path}")
+            lines.append(f"student{' ' * bool(name)}{name}: {path}")
         if self.page is not None:
             lines.append(f"report: {self.page}")
         if not lines:
@@ -112,6 +113,8 @@ def run_recipe(
 
 
 def _run(recipe: Recipe, store: Store, until: str, progress: Progress) -> Outcome:
+    if not store.dry_run:
+        _quiet_libraries()
     pipeline = Pipeline(store, progress, recipe)
     runs = [
         (arm, seed, for_arm(recipe, arm, seed))
@@ -122,18 +125,26 @@ def _run(recipe: Recipe, store: Store, until: str, progress: Progress) -> Outcom
     for _, _, single in runs:
         pipeline.check(single)
     students: dict[str, Path] = {}
+    finished = []
     for arm, seed, single in runs:
-        label = ", ".join(
-            part
-            for part in (arm, f"seed {seed}" if recipe.seeds else "")
-            if part
+        label = ", ".join(p for p in (arm, f"seed {seed}" if recipe.seeds else "") if p)
+        pipeline.reach(single, until, label)
+        if until in ("annotate", "clean", "pack") or store.dry_run:
+            continue
+        trained = pipeline.trained(single, label)
+        if until == "train":
+            students[label] = trained.path / "student"
+            continue
+        finished.append(pipeline.outputs(single, arm or recipe.name, label))
+        target = place(store.root, arm, seed if recipe.seeds else None)
+        students[label] = store.guarded(
+            "the student", lambda a=finished[-1], t=target: pipeline.deliver(a, t)
         )
-        output = pipeline.reach(single, until, label)
-        if output.stage in ("train", "evaluate"):
-            students[label or recipe.name] = pipeline.trained(single, label).path / "student"
     results = page = None
-    if until == "report" and not store.dry_run:
-        results = collect(recipe, runs, pipeline)
+    if until == "report" and finished:
+        results = collect(
+            recipe, finished, pipeline.teacher_results(finished), pipeline.task(finished[0].recipe)
+        )
         page = store.guarded("the report", lambda: write_report(results, store.root))
     return Outcome(
         recipe.name,
@@ -142,5 +153,12 @@ def _run(recipe: Recipe, store: Store, until: str, progress: Progress) -> Outcom
         results,
         page,
         store.dry_run,
-        {} if store.dry_run else students,
+        students,
     )
+
+
+def _quiet_libraries() -> None:
+    """Leave the screen to our own progress; errors and warnings still come through."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()

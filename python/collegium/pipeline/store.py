@@ -111,7 +111,9 @@ class Store:
             try:
                 owner = json.loads(marker.read_text("utf-8"))["recipe"]
             except (ValueError, KeyError, TypeError):
-                raise RunError(f"{marker}: damaged; remove it to claim the directory again") from None
+                raise RunError(
+                    f"{marker}: damaged; remove it to claim the directory again"
+                ) from None
             if owner != self.recipe:
                 raise RunError(
                     f"run directory {self.root}: made by recipe {owner!r}, not {self.recipe!r}; "

@@ -60,7 +60,9 @@ def train(
         **student.arguments, seed=recipe.seed, dtype=recipe.student.dtype
     )
     questions = len({s.example_id for s in sequences})
-    arguments = _arguments(recipe, weights, work / "checkpoints", questions, bool(validation), teachers)
+    arguments = _arguments(
+        recipe, weights, work / "checkpoints", questions, bool(validation), teachers
+    )
     trainer = DistillTrainer(
         model=model,
         args=arguments,
@@ -93,6 +95,7 @@ def train(
     shutil.rmtree(work / "checkpoints", ignore_errors=True)
     return {
         "steps": trainer.state.global_step,
+        "tokens": trainer.state.num_input_tokens_seen,
         "seconds": round(seconds, 2),
         "resumed_from": last.name if last else None,
         "parameters": sum(p.numel() for p in trainer.student.parameters()),

@@ -19,7 +19,8 @@ VERSION = 1
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    # A loss may be infinite or no number; JSON keeps it as such.
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
 
 class ModeResult(_Part):

@@ -23,38 +23,46 @@ STATE = "trainer_state.json"
 _NAME = re.compile(r"^checkpoint-(\d+)$")
 
 
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+# torch.save reports a failed write without the operating system's reason.
+_TORCH_WRITE = re.compile(r"inline_container|iostream|PytorchStreamWriter|file write failed")
 
 
-def _disk_full(error: BaseException, folder: Path) -> bool:
+def _disk_full(error: BaseException, folder: Path, needed: int) -> bool:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
         if "No space left" in str(seen) or "os error 28" in str(seen):
             return True
+        if isinstance(seen, RuntimeError) and _TORCH_WRITE.search(str(seen)):
+            return shutil.disk_usage(folder).free < max(needed, 1 << 20)
         seen = seen.__cause__ or seen.__context__
-    # torch.save reports a failed write without its reason.
-    return "file write failed" in str(error) or (
-        isinstance(error, RuntimeError)
-        and "PytorchStreamWriter" in str(error)
-        and shutil.disk_usage(folder).free < 1 << 20
-    )
+    return False
 
 
 @contextlib.contextmanager
-def disk_errors(target: Path, needed: int = 0) -> Iterator[None]:
-    """Turn a full disk while writing `target` into a `RunError` that says what to do."""
+def writing(target: Path, needed: int = 0) -> Iterator[Path]:
+    """Give the partial folder that becomes `target`; if the block fails, it is removed.
+
+    Args:
+        target: where the folder will stand (`replace_folder` is the caller's last act).
+        needed: bytes, for the message.
+
+    Raises:
+        RunError: the disk is full; the message says what to do. What was there is intact.
+    """
+    partial = target.with_name(f".{target.name}.partial")
     try:
-        yield
-    except Exception as error:
-        folder = next(p for p in (target, *target.parents) if p.exists())
-        if not _disk_full(error, folder):
+        partial.mkdir(parents=True, exist_ok=True)
+        yield partial
+    except BaseException as error:
+        folder = next(p for p in target.absolute().parents if p.exists())
+        full = isinstance(error, Exception) and _disk_full(error, folder, needed)
+        shutil.rmtree(partial, ignore_errors=True)
+        if not full:
             raise
-        size = f" (about {needed / 1e6:.1f} MB)" if needed else ""
         raise RunError(
-            f"the disk is full: {target}{size} could not be written, "
+            f"the disk is full: {target} (about {needed / 1e6:.1f} MB) could not be written, "
             f"{shutil.disk_usage(folder).free / 1e6:.1f} MB are free. What was there before is "
             "intact: make room and run again, training goes on from the last checkpoint"
         ) from error
@@ -96,24 +104,11 @@ def save_student(model: nn.Module, tokenizer: Any, folder: str | Path) -> Path:
         RunError: the disk is full; what was at `folder` is intact.
     """
     target = Path(folder).absolute()
-    partial = target.with_name(f".{target.name}.partial")
-    with disk_errors(target, bytes_needed(model, optimizer=False)), clean_on_error(partial):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+    shutil.rmtree(target.with_name(f".{target.name}.partial"), ignore_errors=True)
+    with writing(target, bytes_needed(model, optimizer=False)) as partial:
         write_student(model, tokenizer, partial)
         replace_folder(partial, target)
     return target
-
-
-@contextlib.contextmanager
-def clean_on_error(partial: Path) -> Iterator[None]:
-    """Remove `partial` if the block fails."""
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def replace_folder(partial: Path, target: Path) -> None:

@@ -109,15 +109,13 @@ class ResumableTrainer(Trainer):
         self.store_flos()
         run = Path(self.args.output_dir or ".")
         target = run / f"checkpoint-{self.state.global_step}"
-        partial = run / f".{target.name}.partial"
         if self.state.best_global_step:
             best = run / f"checkpoint-{self.state.best_global_step}"
             if best == target or best.is_dir():
                 self.state.best_model_checkpoint = str(best)
         meter = self.meter.state(reduce=self.distributed)
         needed = disk.bytes_needed(self.student, optimizer=True)
-        with disk.disk_errors(target, needed), disk.clean_on_error(partial):
-            partial.mkdir(parents=True, exist_ok=True)
+        with disk.writing(target, needed) as partial:
             self.save_model(str(partial), _internal_call=True)
             self._save_optimizer_and_scheduler(str(partial))
             self._save_scaler(str(partial))

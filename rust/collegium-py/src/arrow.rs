@@ -43,26 +43,28 @@ pub fn chunks(name: &str, values: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Arra
     Ok(Some(chunks))
 }
 
-/// Call `take` with each value of a chunk that passed [`chunks`].
-pub fn each<'a>(chunk: &'a ArrayRef, mut take: impl FnMut(Option<&'a str>)) {
+/// Append the values of a chunk that passed [`chunks`].
+pub fn append<'a>(chunk: &'a ArrayRef, views: &mut Vec<Option<&'a str>>) {
     match chunk.data_type() {
-        DataType::Utf8 => chunk.as_string::<i32>().iter().for_each(take),
-        DataType::LargeUtf8 => chunk.as_string::<i64>().iter().for_each(take),
-        DataType::Utf8View => chunk.as_string_view().iter().for_each(take),
+        DataType::Utf8 => views.extend(chunk.as_string::<i32>()),
+        DataType::LargeUtf8 => views.extend(chunk.as_string::<i64>()),
+        DataType::Utf8View => views.extend(chunk.as_string_view()),
         DataType::Dictionary(..) => {
             let dictionary = chunk.as_any_dictionary();
             let mut words = Vec::with_capacity(dictionary.values().len());
-            each(dictionary.values(), |word| words.push(word));
+            append(dictionary.values(), &mut words);
             if words.is_empty() {
-                // Every key is null, and normalized_keys() would refuse to number them.
-                (0..chunk.len()).for_each(|_| take(None));
+                // Every key is null, and normalized_keys() cannot number them.
+                views.resize(views.len() + chunk.len(), None);
                 return;
             }
-            for (row, key) in dictionary.normalized_keys().into_iter().enumerate() {
-                take(if chunk.is_null(row) { None } else { words[key] });
-            }
+            let keys = dictionary.normalized_keys();
+            views.extend(keys.into_iter().enumerate().map(|(row, key)| {
+                let word = words.get(key).copied().flatten();
+                word.filter(|_| chunk.is_valid(row))
+            }));
         }
-        _ => (0..chunk.len()).for_each(|_| take(None)),
+        _ => views.resize(views.len() + chunk.len(), None),
     }
 }
 

@@ -25,7 +25,7 @@ pub fn deduplicate<'py>(
     py: Python<'py>,
     texts: &Bound<'py, PyAny>,
     groups: &Bound<'py, PyAny>,
-    answers: &Bound<'py, PyAny>,
+    answers: Option<&Bound<'py, PyAny>>,
     ids: Option<&Bound<'py, PyAny>>,
     verified: Option<PyReadonlyArray1<'py, bool>>,
     quality: Option<PyReadonlyArray1<'py, f64>>,
@@ -50,14 +50,20 @@ pub fn deduplicate<'py>(
     };
     let texts = Texts::read("texts", texts)?;
     let groups = Column::read("groups", groups)?;
-    let answers = Texts::read("answers", answers)?;
+    let answers = answers
+        .map(|answers| Texts::read("answers", answers))
+        .transpose()?;
     let ids = ids.map(|ids| Column::read("ids", ids)).transpose()?;
     let verified = copied(verified.as_ref())?;
     let quality = copied(quality.as_ref())?;
     let teacher_rank = copied(teacher_rank.as_ref())?;
     let tokens = copied(token_ids.as_ref())?.zip(copied(token_offsets.as_ref())?);
 
-    let (texts, answers) = (texts.views(), answers.views());
+    let texts = texts.views();
+    let answers = match &answers {
+        Some(answers) => answers.views(),
+        None => vec![None; texts.len()],
+    };
     let groups = groups.views(py, "groups")?;
     let ids = ids.as_ref().map(|ids| ids.views(py, "ids")).transpose()?;
     let rows = Rows {

@@ -11,7 +11,7 @@ use crate::error::from_core;
 /// Run `work` without the GIL and map its error. A panic becomes a `RuntimeError`.
 pub fn enter<T, F>(py: Python<'_>, work: F) -> PyResult<T>
 where
-    F: Ungil + FnOnce() -> collegium_core::Result<T>,
+    F: Ungil + Send + FnOnce() -> collegium_core::Result<T>,
     T: Ungil + Send,
 {
     match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {

@@ -88,7 +88,7 @@ impl Texts {
                 let rows = chunks.iter().map(|chunk| chunk.len()).sum();
                 let mut views = Vec::with_capacity(rows);
                 for chunk in chunks {
-                    arrow::each(chunk, |text| views.push(text));
+                    arrow::append(chunk, &mut views);
                 }
                 views
             }

@@ -17,6 +17,7 @@ type Encoded<'py> = (
 );
 
 /// A tokenizer read from a `tokenizer.json`.
+#[derive(Debug)]
 #[pyclass(frozen, module = "collegium._rust")]
 pub struct Tokenizer {
     core: tokenize::Tokenizer,

@@ -7,6 +7,7 @@ mod token_bytes;
 
 pub use encode::Encoded;
 
+use std::fmt;
 use std::path::Path;
 
 use tokenizers::{PostProcessorWrapper, Tokenizer as Inner};
@@ -18,7 +19,6 @@ use token_bytes::ByteTokens;
 ///
 /// Truncation and padding that the file may ask for are left out: texts keep their length, and
 /// rows are built by [`crate::pack`].
-#[derive(Debug)]
 pub struct Tokenizer {
     /// Without its post-processor, which would trim the offsets.
     inner: Inner,
@@ -124,6 +124,16 @@ impl Tokenizer {
         self.inner
             .decode(ids, skip_special_tokens)
             .map_err(|error| Error::Decode(error.to_string()))
+    }
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("engine", &self.engine())
+            .field("vocab_size", &self.vocab_size())
+            .field("fingerprint", &self.fingerprint)
+            .finish_non_exhaustive()
     }
 }
 
