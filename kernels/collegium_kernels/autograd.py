@@ -128,11 +128,12 @@ def _keep_for_backward(ctx, inputs, output) -> None:
 
 def _backward(ctx, d_ce, d_kd, *_):
     # The loss is ce + kd, and both carry the same gradient from it.
-    grads = list(ctx.saved_tensors)
-    scaled = [
-        scale(gradient, d_ce) if wanted else None
-        for gradient, wanted in zip(grads, ctx.wanted, strict=True)
-    ]
+    scaled: list[Tensor | None] = [None, None, None]
+    if d_ce is not None:
+        scaled = [
+            scale(gradient, d_ce) if wanted else None
+            for gradient, wanted in zip(ctx.saved_tensors, ctx.wanted, strict=True)
+        ]
     return (*scaled, None, [None] * ctx.teachers, *[None] * 17)
 
 
@@ -151,7 +152,8 @@ def scale(gradient: Tensor, factor: Tensor) -> Tensor:
 
 def _graph_is_kept() -> bool:
     """Whether this backward may run again (retain_graph=True); yes where torch cannot tell."""
-    ask = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    autograd = getattr(torch._C, "_autograd", None)
+    ask = getattr(autograd, "_get_current_graph_task_keep_graph", None)
     return True if ask is None else ask()
 
 

@@ -45,14 +45,13 @@ def tensor(
     integer: bool = False,
 ) -> None:
     """Refuse what is not a tensor of `shape` (names stand for any size) on the right device."""
-    wanted = "[" + ", ".join(map(str, shape)) + "]"
     if not isinstance(value, Tensor):
-        raise refuse(name, f"a tensor {wanted}", type(value).__name__)
+        raise refuse(name, f"a tensor {_sizes(shape)}", type(value).__name__)
     fits = value.dim() == len(shape) and all(
         isinstance(want, str) or want == have for want, have in zip(shape, value.shape, strict=True)
     )
     if not fits:
-        raise refuse(name, f"shape {wanted}", list(value.shape))
+        raise refuse(name, f"shape {_sizes(shape)}", list(value.shape))
     if integer:
         if value.dtype not in (torch.int64, torch.int32):
             raise refuse(name, "int64 or int32 ids", value.dtype)
@@ -60,6 +59,10 @@ def tensor(
         raise refuse(name, "a floating dtype", value.dtype)
     if like is not None and value.device != like.device:
         raise refuse(name, f"device {like.device}, where the student is", value.device)
+
+
+def _sizes(shape: Sequence[int | str]) -> str:
+    return "[" + ", ".join(map(str, shape)) + "]"
 
 
 def same_dtype(name: str, value: Tensor, other_name: str, other: Tensor) -> None:

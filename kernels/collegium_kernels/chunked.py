@@ -96,7 +96,9 @@ class ChunkedLoss:
         self.value_of = zeros(teachers, tokens)
         self.agreement_of = zeros(teachers, tokens)
         self.mass_of = zeros(teachers, tokens)
-        self.d_student = torch.zeros_like(problem.student) if wanted.student else None
+        self.d_student = None
+        if wanted.student:
+            self.d_student = problem.student.new_zeros(problem.student.shape)
         self.d_weight = None
         if wanted.weight and problem.weight is not None:
             self.d_weight = zeros(*problem.weight.shape)
@@ -158,6 +160,8 @@ class ChunkedLoss:
         row_bytes = columns * itemsize
         if self.wanted.any and self._product_dtype() != self.dtype:
             row_bytes += vocabulary * 2
+        if self.wanted.student and self.student.weight is not None:
+            row_bytes += self.student.weight.shape[1] * itemsize
         widest = max([vocabulary, *widths])
         sizes = chunk_sizes(
             len(group.rows),

@@ -62,10 +62,10 @@ def multiply_back(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
 def accumulate(out: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """``out += left @ right`` in the dtype of `out`."""
     if left.dtype == right.dtype == out.dtype:
-        return out.addmm_(left, right)
+        return torch.addmm(out, left, right, out=out)
     if left.is_cuda and left.dtype == right.dtype:
         return torch.addmm(out, left, right, out_dtype=out.dtype, out=out)
-    return out.addmm_(left.to(out.dtype), right.to(out.dtype))
+    return torch.addmm(out, left.to(out.dtype), right.to(out.dtype), out=out)
 
 
 @dataclass(frozen=True, eq=False)

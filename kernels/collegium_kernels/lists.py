@@ -14,26 +14,29 @@ TAIL_FLOOR = 2.0**-24
 
 
 def topk_target(
-    logprobs: Tensor, tail: str, temperature: float, floor: float
+    logprobs: Tensor, tail: str, temperature: float, floor: float, complete: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return the tempered log-probabilities [R, k+1] of list and tail, and the list's mass [R].
+    """Return the teacher's tempered log-probabilities and the list's mass [R].
 
-    Computed in float64 on k values a row: one minus a sum close to one.
+    [R, k+1], the tail last; [R, k] if the list is the `complete` vocabulary, which has no tail.
+    Computed in float64 on k values a row, for the tail is one minus a sum close to one.
     """
     wide = logprobs.double() if logprobs.device.type != "mps" else logprobs
-    listed = wide.exp().sum(-1, keepdim=True)
-    tail_log = (1.0 - listed).clamp(min=floor).log()
-    both = torch.cat([wide, tail_log], 1)
+    if complete:
+        listed = torch.log_softmax(wide / temperature, -1)
+        return listed, torch.ones_like(listed[:, 0])
+    rest = 1.0 - wide.exp().sum(-1, keepdim=True)
+    both = torch.cat([wide, rest.clamp(min=floor).log()], 1)
     if temperature != 1.0:
         both = torch.log_softmax(both / temperature, -1)
-    mass = both[:, :-1].exp().sum(-1)
-    if tail != "bucket":
-        nothing = torch.full_like(both[:, -1:], -torch.inf)
-        kept = both[:, :-1]
-        if tail == "renormalize":
-            kept = torch.log_softmax(kept, -1)
-        both = torch.cat([kept, nothing], 1)
-    return both, mass
+    listed = both[:, :-1]
+    mass = listed.exp().sum(-1)
+    if tail == "bucket":
+        return both, mass
+    if tail == "renormalize":
+        listed = torch.log_softmax(listed, -1)
+    nothing = torch.full_like(both[:, -1:], -torch.inf)
+    return torch.cat([listed, nothing], 1), mass
 
 
 class ListedTeacher:
@@ -91,17 +94,11 @@ class ListedTeacher:
         raw = take(teacher.logprobs, rows)
         raw = torch.where(live[:, None], raw, raw.new_full((), -20.0))
         floor = TAIL_FLOOR if self.divergence == "reverse_kl" else 0.0
-        lp, mass = topk_target(raw, teacher.tail, self.temperature, floor)
-        lp = lp.to(lq.dtype)
-        listed = lq.gather(1, ids)
-        everything = ids.shape[1] == lq.shape[1]
-        if everything:
-            # No id is left for a tail, so both sides end at the list.
-            lp, shared = lp[:, :-1].contiguous(), listed
-            if teacher.tail == "bucket":
-                lp = torch.log_softmax(lp, -1)
-            tail = None
-        else:
+        complete = ids.shape[1] == lq.shape[1]
+        lp, mass = topk_target(raw, teacher.tail, self.temperature, floor, complete)
+        listed = shared = lq.gather(1, ids)
+        tail = None
+        if not complete:
             lq.scatter_(1, ids, -torch.inf)
             tail = torch.logsumexp(lq, -1, keepdim=True)
             lq.scatter_(1, ids, listed)
@@ -109,7 +106,7 @@ class ListedTeacher:
         value, small = DIVERGENCES[self.divergence](
             shared,
             shared.exp(),
-            lp.clone(),
+            lp.to(lq.dtype, copy=True),
             self.beta,
             Scratch(),
             zeros=True,

@@ -189,7 +189,8 @@ def _logprobs_backward(
     want_bias,
 ):
     with torch.no_grad(), torch.autocast(hidden.device.type, enabled=False):
-        head = linear_head(hidden, weight, bias, softcap or None, scale, operands)
+        operand = weight if operands is None else weight.to(operands)
+        head = linear_head(hidden, operand, bias, softcap or None, scale, operands)
         counted = (labels != ignore_index) & (upstream != 0)
         sweep = _Sweep(head, counted, temperature, workspace_bytes, lse.dtype)
         d_hidden = torch.zeros_like(hidden) if want_hidden else lse.new_empty(0)
@@ -200,10 +201,10 @@ def _logprobs_backward(
             _fill_dz(sweep, rows, z, slope, take(lse, rows), take(labels, rows))
             if want_bias:
                 d_bias += z.sum(0)
-            narrow = z.to(head.weight.dtype) if z.is_cuda else z
+            narrow = z.to(operand.dtype) if z.is_cuda else z
             if want_hidden:
                 part = z.new_empty(len(z), hidden.shape[1])
-                d_hidden[rows] = multiply_back(narrow, head.weight, part).to(hidden.dtype)
+                d_hidden[rows] = multiply_back(narrow, operand, part).to(hidden.dtype)
             if want_weight:
                 accumulate(d_weight, narrow.t(), take(head.rows, rows))
     return (
@@ -241,10 +242,13 @@ def _logprobs_backward_fake(upstream, lse, hidden, weight, bias, *rest):
 
 def _keep_for_backward(ctx, inputs, output) -> None:
     hidden, weight, bias, labels, *ctx.options = inputs
+    ctx.set_materialize_grads(False)
     ctx.save_for_backward(hidden, weight, bias, labels, output[1])
 
 
 def _backward(ctx, upstream, _):
+    if upstream is None:
+        return (None,) * (4 + len(ctx.options))
     hidden, weight, bias, labels, lse = ctx.saved_tensors
     wanted = ctx.needs_input_grad[:3]
     grads = torch.ops.collegium.token_logprobs_backward(

@@ -182,17 +182,14 @@ def _topk(
     ids = teacher.ids[rows].long()
     raw = teacher.logprobs[rows]
     floor = TAIL_FLOOR if problem.divergence == "reverse_kl" else 0.0
-    lp, mass = topk_target(raw, teacher.tail, problem.temperature, floor)
+    complete = ids.shape[1] == u.shape[1]
+    lp, mass = topk_target(raw, teacher.tail, problem.temperature, floor, complete)
     lq = torch.log_softmax(u, -1)
-    outside = torch.ones_like(u, dtype=torch.bool).scatter(1, ids, False)
     student = lq.gather(1, ids)
-    if ids.shape[1] < u.shape[1]:
-        rest = torch.logsumexp(lq.masked_fill(~outside, -torch.inf), -1, keepdim=True)
+    if not complete:
+        inside = torch.zeros_like(u, dtype=torch.bool).scatter(1, ids, True)
+        rest = torch.logsumexp(lq.masked_fill(inside, -torch.inf), -1, keepdim=True)
         student = torch.cat([student, rest], 1)
-    else:
-        lp = lp[:, :-1]
-        if teacher.tail == "bucket":
-            lp = torch.log_softmax(lp, -1)
     value = divergence_of(problem.divergence, problem.beta, lp.to(dtype), student)
     agree = ids.gather(1, raw.argmax(-1, keepdim=True))[:, 0] == top
     return value, agree, mass.to(dtype)

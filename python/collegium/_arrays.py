@@ -107,7 +107,10 @@ def keys(name: str, values: Any) -> Any:
 
 def _plain(values: Any, array: NDArray[Any]) -> Sequence[Any]:
     """The values as the caller wrote them, for messages."""
-    return values if isinstance(values, list | tuple) else array.tolist()
+    if isinstance(values, list | tuple):
+        return values
+    # An Arrow column with nulls would come as floats.
+    return values.to_pylist() if hasattr(values, "to_pylist") else array.tolist()
 
 
 def _array(name: str, values: Any) -> NDArray[Any]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collegium import _rust
 from collegium._arrays import booleans, floats, integer, integers, keys, token_ids
+from collegium._rust import deduplicate as _deduplicate
 from collegium.errors import ArgumentError
-from collegium.tokenizer import Encoded
 
 
 class Reason(IntEnum):
@@ -27,6 +26,21 @@ class Reason(IntEnum):
     """Dropped: its similarity with the kept row reaches the threshold."""
     DIVERSE = 3
     """Dropped by `diverse`, in favour of rows that differ more."""
+
+
+@runtime_checkable
+class FlatTokens(Protocol):
+    """Token ids of n texts, end to end, such as `collegium.Encoded`."""
+
+    @property
+    def ids(self) -> NDArray[np.uint32]:
+        """uint32[total]."""
+        ...
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """int64[n + 1]: text i has ``ids[offsets[i]:offsets[i + 1]]``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +71,7 @@ def deduplicate(
     verified: Sequence[bool | None] | NDArray[np.bool_] | None = None,
     quality: Sequence[float | None] | NDArray[Any] | None = None,
     teacher_rank: Sequence[int] | NDArray[np.integer] | None = None,
-    token_ids: Encoded | Sequence[Sequence[int] | NDArray[np.integer] | None] | None = None,
+    token_ids: FlatTokens | Sequence[Sequence[int] | NDArray[np.integer] | None] | None = None,
     threshold: float = 0.7,
     scope: Literal["group", "all"] = "group",
     mode: Literal["exact", "lsh"] = "exact",
@@ -119,7 +133,7 @@ def deduplicate(
     if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.number):
         raise ArgumentError(f"threshold={threshold!r}: expected a number above 0 and at most 1")
     tokens, offsets = _flat(token_ids)
-    columns = _rust.deduplicate(
+    columns = _deduplicate(
         texts,
         keys("groups", groups),
         answers,
@@ -140,12 +154,12 @@ def deduplicate(
 
 
 def _flat(
-    rows: Encoded | Sequence[Any] | None,
+    rows: FlatTokens | Sequence[Any] | None,
 ) -> tuple[NDArray[np.uint32] | None, NDArray[np.int64] | None]:
     """Return token ids end to end with their offsets."""
     if rows is None:
         return None, None
-    if isinstance(rows, Encoded):
+    if isinstance(rows, FlatTokens):
         return token_ids("token_ids", rows.ids), integers("token_ids.offsets", rows.offsets)
     parts = [
         token_ids(f"token_ids[{row}]", () if ids is None else ids) for row, ids in enumerate(rows)

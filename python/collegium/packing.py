@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from collegium import _rust
 from collegium._arrays import integer, integers
+from collegium._rust import pack as _pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +39,5 @@ def pack(lengths: Sequence[int] | NDArray[np.integer], capacity: int) -> Packing
     Raises:
         ArgumentError: A length below 1 or over the capacity, naming the item; a capacity below 1.
     """
-    row_of, start_of, rows = _rust.pack(integers("lengths", lengths), integer("capacity", capacity))
+    row_of, start_of, rows = _pack(integers("lengths", lengths), integer("capacity", capacity))
     return Packing(row_of, start_of, rows)

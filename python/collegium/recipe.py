@@ -34,8 +34,9 @@ class TaskSection(Section):
 class TokenizerTraining(Section):
     """A tokenizer trained on the spot on the task's own texts (never on the test split)."""
 
-    train: Literal["word_level", "byte_bpe"] = "word_level"
-    vocab_size: int = Field(default=2000, ge=16)
+    train: Literal["auto", "word_level", "byte_bpe"] = "auto"
+    """`auto`: word_level for tasks whose texts are written for it (wordproblems), else byte_bpe."""
+    vocab_size: int = Field(default=4096, ge=16)
 
 
 class StudentSection(Section):
@@ -60,7 +61,7 @@ class StudentSection(Section):
             )
         if self.config is not None and self.tokenizer is None:
             raise ValueError(
-                "student.config needs student.tokenizer (a path, or {train: word_level})"
+                "student.config needs student.tokenizer (a path, or {train: auto})"
             )
         return self
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collegium import _rust
 from collegium._arrays import token_ids
+from collegium._rust import Tokenizer as _Core
 from collegium.errors import CheckpointError
 
 FILE_NAME = "tokenizer.json"
@@ -52,7 +52,7 @@ class Tokenizer:
 
     __slots__ = ("_core",)
 
-    def __init__(self, core: _rust.Tokenizer) -> None:
+    def __init__(self, core: _Core) -> None:
         self._core = core
 
     @classmethod
@@ -62,7 +62,7 @@ class Tokenizer:
         Raises:
             CheckpointError: The file is missing, truncated or no tokenizer.
         """
-        return cls(_rust.Tokenizer.from_file(os.fspath(path)))
+        return cls(_Core.from_file(os.fspath(path)))
 
     @classmethod
     def from_pretrained(cls, directory: str | os.PathLike[str]) -> Tokenizer:
@@ -161,4 +161,4 @@ class Tokenizer:
 
 
 def _restore(source: bytes) -> Tokenizer:
-    return Tokenizer(_rust.Tokenizer.from_bytes(source))
+    return Tokenizer(_Core.from_bytes(source))

@@ -86,20 +86,19 @@ class Largest(TorchDispatchMode):
         return out
 
 
-@pytest.mark.parametrize("kind", ["forward_kl", "reverse_kl", "jsd"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind, dtype", [("forward_kl", torch.float32), ("jsd", torch.bfloat16)])
 @pytest.mark.parametrize(
     "teachers", [("live",), ("live", "capped"), ("bucket",), ("both_columns",)], ids=str
 )
 def test_no_tensor_as_large_as_the_logits(case, kind, dtype, teachers):
-    tokens, vocabulary, workspace = 400, 3000, 1 << 20
+    tokens, vocabulary, workspace = 96, 1000, 1 << 17
     made = case(tokens, vocabulary, 8, teachers=teachers, labels="none", dtype=dtype)
     made.options.update(divergence=kind, temperature=2.0, softcap=10.0)
     problem = problem_of(made)
     heads = (vocabulary * 8, vocabulary * 6)
     with torch.no_grad(), Largest(heads) as largest:
         ChunkedLoss(problem, ALL, workspace).run()
-    assert largest.elements <= workspace // 4 < tokens * vocabulary // 4
+    assert largest.elements <= workspace // 4 < tokens * vocabulary // 2
 
 
 def test_chunks_are_balanced_and_fit():
@@ -133,14 +132,14 @@ def test_groups_hold_every_seen_token_once():
 PEAK = """
 import resource, sys, torch
 from collegium.kernels import LiveTeacher, linear_distill_loss
-torch.set_num_threads(2)
-N, V, D = 2048, 32000, 32
+torch.set_num_threads(1)
+N, V, D = 1024, 16000, 16
 hidden, weight = torch.randn(N, D, requires_grad=True), torch.randn(V, D, requires_grad=True)
 teacher = LiveTeacher(torch.randn(N, D), torch.randn(V, D))
 labels = torch.randint(0, V, (N,))
 def call(n):
     linear_distill_loss(hidden[:n], weight, labels[:n],
-        [LiveTeacher(teacher.hidden[:n], teacher.weight)], workspace_bytes=16 << 20).loss.backward()
+        [LiveTeacher(teacher.hidden[:n], teacher.weight)], workspace_bytes=4 << 20).loss.backward()
 call(64)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 call(N)
@@ -149,11 +148,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def test_peak_memory():
-    """A 256 MB logits tensor's loss grows the process by less than a tenth of it."""
+    """Where one logits tensor takes 64 MB, the process grows by less than 8 MB."""
     done = subprocess.run(
         [sys.executable, "-c", PEAK], capture_output=True, text=True, check=True, timeout=120
     )
-    assert int(done.stdout) * 1024 < 24 << 20
+    assert int(done.stdout) * 1024 < 8 << 20
 
 
 def test_a_gradient_as_large_as_the_head_is_not_copied(case):

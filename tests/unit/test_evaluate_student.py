@@ -210,7 +210,7 @@ def teach(kind: str, task: Task, folder: Path) -> Made:
         kind=spec.kind,
         max_prompt_tokens=64,
         max_target_tokens=24,
-        tokenizer=encoder.fingerprint,
+        tokenizer="of the file that the tokenizer was read from",
     )
     write_student_info(folder, info)
     return Made(folder, info, examples, sequences)
@@ -238,6 +238,11 @@ def test_a_student_explains_in_a_teachers_way(
     assert all(p.correct for p in predictions)
     assert predictions[0].rationale == known[teacher or "first"]
     assert predictions[0].raw.endswith(student.task.conclusion(made.examples[0].answer or ""))
+
+
+def test_the_saved_tokenizer_is_the_one_that_counts(made: Made, student: Student) -> None:
+    assert student.info.tokenizer == student.encoder.fingerprint
+    assert student.info == made.info.model_copy(update={"tokenizer": student.info.tokenizer})
 
 
 def test_prompts_are_those_of_the_training(made: Made, student: Student) -> None:

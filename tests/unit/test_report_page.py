@@ -152,6 +152,24 @@ def test_every_drawing_is_well_formed_and_finite() -> None:
         assert not re.search(r'"[^"]*(nan|inf)[^"]*"', drawing)
 
 
+def test_validation_is_dashed_in_the_chart_of_its_quantity() -> None:
+    curve = [
+        {"step": 1, "loss": 3.0, "ce_loss": 3.0, "ce/label": 2.0, "learning_rate": 0.1, "epoch": 1},
+        {"step": 2, "loss": 2.0, "ce_loss": 2.0, "ce/label": 1.0, "grad_norm": 1.0},
+        {"step": 1, "eval_loss": 3.5, "eval_ce/label": 2.5, "eval_runtime": 1.0},
+        {"step": 2, "eval_loss": 2.5, "eval_ce/label": 1.5, "eval_samples_per_second": 9.0},
+        {"step": 2, "train_loss": 2.5, "train_runtime": 1.0, "total_flos": 1.0},
+    ]
+    runs = [ArmRun(arm="a", seed=seed, modes={}, curve=curve) for seed in (1, 2)]
+    page = render_page(RunResults(title="t", recipe="r", task="k", runs=runs))
+    assert re.findall("<figcaption>(.*?)</figcaption>", page) == ["loss", "cross-entropy, label"]
+    lines = re.findall(r'<polyline class="(.*?)"', page)
+    assert sorted(lines) == sorted(
+        2 * ["curve k0", "curve k0 dashed", *2 * ["curve k0 faint"], *2 * ["curve k0 faint dashed"]]
+    )
+    assert "Dashed: validation" in page
+
+
 def test_page_is_written_whole(tmp_path: Path) -> None:
     path = write_page(hostile_results("plain"), tmp_path / "report.html")
     assert path.read_text("utf-8") == render_page(hostile_results("plain"))

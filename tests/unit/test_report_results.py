@@ -127,6 +127,9 @@ def test_single_seed_shows_no_range_but_the_interval() -> None:
     text = as_text(results(runs=[run("a", 0, 0.5)]))
     assert "[" not in text
     assert "by up to 3.0 (95 % bootstrap)" in text
+    wrong = run("a", 0, 0.0)
+    wrong.modes["label"].low = wrong.modes["label"].high = 0.0
+    assert "bootstrap" not in as_text(results(runs=[wrong]))
 
 
 def test_long_arm_names_are_broken() -> None:
@@ -162,8 +165,8 @@ def test_modes_from_the_metrics_of_an_evaluation() -> None:
     metrics = {
         "modes": {
             "label": {"accuracy": 0.5, "low": 0.4, "high": 0.6, "level": 0.95, "n": 9,
-                      "parsed": 1.0, "finished": 1.0, "truncated": 0, "tokens": 18, "mean_tokens": 2.0,
-                      "seconds": 0.1},
+                      "parsed": 1.0, "finished": 1.0, "truncated": 0, "tokens": 18,
+                      "mean_tokens": 2.0, "seconds": 0.1},
             "rationale:t": {"accuracy": None, "low": None, "high": None, "n": 0, "tokens": 5,
                             "distinct_trigrams": 1.0, "seconds": 0.2},
         },

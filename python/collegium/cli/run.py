@@ -22,6 +22,13 @@ Force = Annotated[bool, typer.Option("--force", help="Run every stage again.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell which stages would run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", min=1, help="Trainings side by side; default: one a core for small students."
+    ),
+]
+
 STAGES = {
     "annotate": "Ask the teachers for rationales.",
     "clean": "Annotate, then verify and de-duplicate the rationales.",
@@ -41,9 +48,10 @@ def register(app: typer.Typer) -> None:
         run: RunDir = None,
         force: Force = False,
         dry_run: DryRun = False,
+        jobs: Jobs = None,
         as_json: Json = False,
     ) -> None:
-        execute(recipe, option or [], run, force, dry_run, as_json, "report")
+        execute(recipe, option or [], run, force, dry_run, jobs, as_json, "report")
 
     for stage, text in STAGES.items():
         _register_stage(app, stage, text)
@@ -57,9 +65,10 @@ def _register_stage(app: typer.Typer, stage: str, text: str) -> None:
         run: RunDir = None,
         force: Force = False,
         dry_run: DryRun = False,
+        jobs: Jobs = None,
         as_json: Json = False,
     ) -> None:
-        execute(recipe, option or [], run, force, dry_run, as_json, stage)
+        execute(recipe, option or [], run, force, dry_run, jobs, as_json, stage)
 
 
 def execute(
@@ -68,6 +77,7 @@ def execute(
     run: Path | None,
     force: bool,
     dry_run: bool,
+    jobs: int | None,
     as_json: bool,
     until: str,
 ) -> None:
@@ -83,6 +93,7 @@ def execute(
             run_dir=run,
             force=force,
             dry_run=dry_run,
+            jobs=jobs,
             until=until,
             progress=progress,
         )

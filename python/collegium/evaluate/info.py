@@ -35,7 +35,7 @@ class StudentInfo(BaseModel):
     max_target_tokens: int = Field(default=256, ge=1)
     label_source: str = "gold"
     tokenizer: str | None = None
-    """Fingerprint of the tokenizer that encoded the training data."""
+    """Fingerprint of the directory's tokenizer.json; `write_student_info` fills it in."""
 
     @property
     def teachers(self) -> list[str]:
@@ -50,8 +50,19 @@ class StudentInfo(BaseModel):
 
 
 def write_student_info(folder: str | Path, info: StudentInfo) -> Path:
-    """Write `info` into a checkpoint directory, atomically, and return the file."""
+    """Write `info` into a checkpoint directory, atomically, and return the file.
+
+    The directory's tokenizer is there already: its fingerprint is written, so that loading notices
+    another one. (Saving a tokenizer may write it in another form than it was read in, so the
+    fingerprint of the training data's is not to be compared with.)
+
+    Raises:
+        CheckpointError: the directory has no tokenizer.json.
+    """
+    from collegium.tokenizer import Tokenizer
+
     path = Path(folder) / FILE
+    info = info.model_copy(update={"tokenizer": Tokenizer.from_pretrained(folder).fingerprint})
     text = json.dumps(info.model_dump(mode="json"), indent=1, ensure_ascii=False)
     with atomic_path(path) as partial:
         partial.write_text(text + "\n", "utf-8")

@@ -16,18 +16,20 @@ from collegium.train.student import StudentSpec, check_checkpoint, describe_stud
 
 
 def load_model(
-    folder: str | Path, *, device: str | torch.device | None = None, dtype: str = "auto"
+    folder: str | Path, *, device: str | torch.device | None = None, dtype: str | None = None
 ) -> tuple[Any, StudentSpec]:
     """Return the model in evaluation mode, and what is known of its kind and tokenizer.
 
     Args:
         folder: a `from_pretrained` directory.
         device: default: the CUDA device where there is one, else the CPU.
-        dtype: of the weights, e.g. ``"float32"``; ``"auto"``: as saved.
+        dtype: of the weights, e.g. ``"bfloat16"``; default: as saved, as transformers does.
 
     Raises:
         CheckpointError: files are missing or damaged, or weights do not fit the configuration.
     """
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     folder = check_checkpoint(folder)
     spec = describe_student(checkpoint=folder)
     loader = AutoModelForSeq2SeqLM if spec.kind == "encoder-decoder" else AutoModelForCausalLM
@@ -36,7 +38,7 @@ def load_model(
             loaded: Any = loader.from_pretrained(
                 str(folder),
                 config=spec.config,
-                dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+                dtype=getattr(torch, dtype) if dtype else "auto",
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
@@ -52,8 +54,6 @@ def load_model(
             f"checkpoint {folder}: {len(missing)} weights are missing (e.g. {missing[0]}); they "
             "would be random. The file is incomplete or belongs to another configuration"
         )
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.to(device).eval(), spec
 
 

@@ -55,7 +55,8 @@ def bootstrap_interval(
 
     The questions are resampled with replacement; the interval says how much the mean depends on
     which questions were asked, and nothing about other training seeds. With 0/1 values the
-    resampled mean is Binomial(n, mean) / n, which is drawn directly.
+    resampled mean is Binomial(n, mean) / n, which is drawn directly. Where all values are the same
+    the interval is a point, although n questions leave room for about 3 / n.
 
     Raises:
         ArgumentError: no values, or a level outside (0, 1).

@@ -69,7 +69,7 @@ class Student:
         *,
         task: Task | None = None,
         device: str | torch.device | None = None,
-        dtype: str = "auto",
+        dtype: str | None = None,
     ) -> Student:
         """Load a checkpoint directory that a run has written.
 
@@ -77,7 +77,7 @@ class Student:
             checkpoint: a `from_pretrained` directory with `collegium.json`.
             task: default: the one named there, with its options and without its data.
             device: default: the CUDA device where there is one, else the CPU.
-            dtype: of the weights; ``"auto"``: as saved.
+            dtype: of the weights, e.g. ``"bfloat16"``; default: as saved, as transformers does.
 
         Raises:
             CheckpointError: it was not made by collegium, is incomplete or damaged, or was made
@@ -103,7 +103,7 @@ class Student:
         encoder = Tokenizer.from_pretrained(str(folder))
         if info.tokenizer is not None and info.tokenizer != encoder.fingerprint:
             raise CheckpointError(
-                f"checkpoint {folder}: tokenizer.json is not the one that the student was trained "
+                f"checkpoint {folder}: tokenizer.json is not the one that the student was saved "
                 f"with (fingerprint {encoder.fingerprint}, expected {info.tokenizer}); restore it"
             )
         return cls(model, spec.tokenizer, encoder, info, task, spec.special)

@@ -46,9 +46,9 @@ class Pipeline:
         task = self.task(recipe)
         roster = self.roster(recipe)
         check_label_source(recipe.train.label_source, roster.gold_in_prompt(task))
+        weights = resolve(recipe.train, roster.annotating)
         if recipe.train.label_source != "gold":
-            roster.refuse_forced(recipe.train.label_source)
-        resolve(recipe.train, roster.annotating)
+            roster.refuse_forced(recipe.train.label_source, task, weights)
         for name in recipe.train.distributions.teachers:
             roster.local(name)
         for child in roster.children.values():
@@ -157,6 +157,7 @@ class Pipeline:
         task = self.task(recipe)
         form = pack.prompt_format(recipe, self.roster(recipe).annotating)
         extra = sorted(form.markers.values())
+        gold_visible = recipe.train.label_source == "gold"
         return self.store.stage(
             "tokenizer",
             version=tokenizer.VERSION,
@@ -165,9 +166,12 @@ class Pipeline:
                 "task": task.name,
                 "options": task.options.model_dump(),
                 "texts": extra,
+                "gold_visible": gold_visible,
             },
             inputs=self._sources(task),
-            produce=lambda work: tokenizer.train_tokenizer(task, training, extra, work),
+            produce=lambda work: tokenizer.train_tokenizer(
+                task, training, extra, work, gold_visible=gold_visible
+            ),
         )
 
     def packed(self, recipe: Recipe) -> Output:

@@ -15,6 +15,7 @@ from collegium.pipeline.graph import Pipeline
 from collegium.pipeline.progress import Progress, Silent
 from collegium.pipeline.report import collect, write_report
 from collegium.pipeline.store import Output, Store
+from collegium.pipeline.workers import Job, choose_jobs, run_ahead
 from collegium.recipe import Recipe
 from collegium.recipe_io import for_arm, load_recipe
 from collegium.report.results import RunResults
@@ -81,6 +82,7 @@ def run_recipe(
     force: bool = False,
     dry_run: bool = False,
     until: str = "report",
+    jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Run a recipe, or what is left of it.
@@ -92,6 +94,7 @@ def run_recipe(
         force: run every stage again.
         dry_run: only tell which stages would run.
         until: the last stage to run.
+        jobs: trainings that run side by side; default: see `workers.choose_jobs`.
         progress: told about every stage; default: silence.
 
     Raises:
@@ -107,12 +110,14 @@ def run_recipe(
         if not dry_run:
             text = yaml.safe_dump(recipe.model_dump(exclude_unset=True), sort_keys=False)
             store.guarded("the recipe", lambda: (root / "recipe.yaml").write_text(text, "utf-8"))
-        return _run(recipe, store, until, progress)
+        return _run(recipe, store, until, jobs, progress)
     finally:
         store.close()
 
 
-def _run(recipe: Recipe, store: Store, until: str, progress: Progress) -> Outcome:
+def _run(
+    recipe: Recipe, store: Store, until: str, jobs: int | None, progress: Progress
+) -> Outcome:
     if not store.dry_run:
         _quiet_libraries()
     pipeline = Pipeline(store, progress, recipe)
@@ -124,10 +129,21 @@ def _run(recipe: Recipe, store: Store, until: str, progress: Progress) -> Outcom
     # Every arm is checked before the first one costs anything.
     for _, _, single in runs:
         pipeline.check(single)
+    labels = [
+        ", ".join(p for p in (arm, f"seed {seed}" if recipe.seeds else "") if p)
+        for arm, seed, _ in runs
+    ]
+    if until in ("train", "evaluate", "report") and not store.dry_run:
+        singles = [single for _, _, single in runs]
+        for single in singles:
+            pipeline.packed(single)
+        workers = choose_jobs(jobs, pipeline, singles)
+        if workers > 1:
+            work = [Job(s, label, until) for s, label in zip(singles, labels, strict=True)]
+            run_ahead(pipeline, recipe, work, workers, progress)
     students: dict[str, Path] = {}
     finished = []
-    for arm, seed, single in runs:
-        label = ", ".join(p for p in (arm, f"seed {seed}" if recipe.seeds else "") if p)
+    for (arm, seed, single), label in zip(runs, labels, strict=True):
         pipeline.reach(single, until, label)
         if until in ("annotate", "clean", "pack") or store.dry_run:
             continue

@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -80,6 +80,7 @@ class Store:
         progress: told about every stage.
         force: run stages again although their outputs are there.
         dry_run: run nothing, only tell what would run.
+        claim: take the directory for this process; a worker of a process that has done so does not.
 
     Raises:
         RunError: the directory belongs to another recipe, is no run directory, or is in use.
@@ -93,6 +94,7 @@ class Store:
         *,
         force: bool = False,
         dry_run: bool = False,
+        claim: bool = True,
     ) -> None:
         self.root = root
         self.recipe = recipe
@@ -100,8 +102,10 @@ class Store:
         self.force = force
         self.dry_run = dry_run
         self._done: dict[str, Output] = {}
+        self._elsewhere: set[str] = set()
         self._lock: IO[str] | None = None
-        self._claim()
+        if claim:
+            self._claim()
 
     def _claim(self) -> None:
         marker = self.root / "run.json"
@@ -137,6 +141,10 @@ class Store:
             raise RunError(f"run directory {self.root}: {error.strerror}") from None
         if not marker.exists():
             self.guarded("the run directory", lambda: write_json(marker, {"recipe": self.recipe}))
+
+    def made_elsewhere(self, name: str) -> None:
+        """Note that a worker of this run has just made an output."""
+        self._elsewhere.add(name)
 
     def outputs(self) -> list[Output]:
         """Return the outputs of all stages asked for, in order."""
@@ -179,8 +187,10 @@ class Store:
         final = self.root / "stages" / name
         if UNKNOWN in inputs.values():
             output = Output(stage, final, UNKNOWN, {}, False)
-        elif (found := self._read(stage, final)) is not None and not self.force:
-            output = found
+        elif (found := self._read(stage, final)) is not None and (
+            not self.force or name in self._elsewhere
+        ):
+            output = replace(found, kept=name not in self._elsewhere)
         elif self.dry_run:
             output = Output(stage, final, UNKNOWN, {}, False)
         else:

@@ -61,6 +61,16 @@ class StudentSource:
         return self._spec.special
 
 
+    def parameters(self) -> int:
+        """Return the number of weights, without allocating them."""
+        import torch
+        from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+        loader = AutoModelForCausalLM if self.kind == "decoder" else AutoModelForSeq2SeqLM
+        with torch.device("meta"):
+            return loader.from_config(self._spec.config).num_parameters()
+
+
 def resolve_student(
     section: StudentSection, train_tokenizer: Callable[[TokenizerTraining], Output]
 ) -> StudentSource:

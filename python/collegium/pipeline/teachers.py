@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,18 +38,24 @@ class Roster:
         """Return which annotating teachers have the gold answer before them."""
         return {name: self.configs[name].sees_gold(name, task) for name in self.annotating}
 
-    def refuse_forced(self, label_source: str) -> None:
-        """Refuse teacher forcing where gold is never read.
+    def refuse_forced(self, label_source: str, task: Task, objectives: Iterable[str]) -> None:
+        """Refuse teacher forcing where gold is never read: its rationales give gold away.
 
         Raises:
-            RecipeError: a local teacher has `forced_gold`.
+            RecipeError: a local teacher has `forced_gold`, or an objective learns the rationales
+                of a teacher that saw the gold answers.
         """
-        for name in self.annotating:
-            config = self.configs[name]
-            if isinstance(config, LocalConfig) and config.forced_gold:
+        for name, seen in self.gold_in_prompt(task).items():
+            if seen and isinstance(self.configs[name], LocalConfig):
                 raise RecipeError(
                     f"teachers.{name}.forced_gold needs gold answers, but with "
                     f"train.label_source={label_source} they are never read"
+                )
+            if seen and f"rationale:{name}" in set(objectives):
+                raise RecipeError(
+                    f"train.objectives: the rationales of {name!r} were written with the gold answer "
+                    f"in sight, but with train.label_source={label_source} gold is never read; set "
+                    f"train.objectives.rationale:{name}=0"
                 )
 
     def local(self, name: str) -> LocalConfig:

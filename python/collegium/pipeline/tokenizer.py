@@ -20,7 +20,12 @@ SPECIAL = {
 
 
 def train_tokenizer(
-    task: Task, section: TokenizerTraining, extra: Sequence[str], work: Path
+    task: Task,
+    section: TokenizerTraining,
+    extra: Sequence[str],
+    work: Path,
+    *,
+    gold_visible: bool = True,
 ) -> dict[str, Any]:
     """Train a tokenizer and write a `from_pretrained` directory.
 
@@ -28,16 +33,21 @@ def train_tokenizer(
     any text can be encoded with.
 
     Args:
-        task: its `corpus` is what the tokenizer sees.
+        task: its `corpus`, and what was recorded for its training questions, is what the tokenizer
+            sees.
         section: kind and vocabulary size.
         extra: further texts that must be representable, such as task markers.
         work: where the directory is written.
+        gold_visible: whether gold answers may be among the texts.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     special = list(SPECIAL.values())
-    if section.train == "word_level":
+    kind = section.train
+    if kind == "auto":
+        kind = "word_level" if task.word_level else "byte_bpe"
+    if kind == "word_level":
         tokenizer = Tokenizer(models.WordLevel({}, unk_token=SPECIAL["unk_token"]))
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # pyright: ignore
         trainer: Any = trainers.WordLevelTrainer(
@@ -61,7 +71,17 @@ def train_tokenizer(
 
     def texts() -> Iterator[str]:
         yield from extra
-        yield from task.corpus(task.load())
+        splits = dict(task.load())
+        if not gold_visible:
+            splits["train"] = [e.model_copy(update={"answer": None}) for e in splits["train"]]
+        yield from task.corpus(splits)
+        known = {example.id for example in splits["train"]}
+        for recording in task.recordings():
+            if recording.id in known and (gold_visible or not task.saw_gold(recording.teacher)):
+                yield recording.text
+                if recording.answer is not None:
+                    yield recording.answer
+                    yield task.conclusion(recording.answer)
 
     tokenizer.train_from_iterator(texts(), trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL)

@@ -190,10 +190,11 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _facts(values: Mapping[str, Any]) -> str:
     if not values:
         return ""
-    rows = (
-        f"<div><dt>{escape(str(key))}</dt><dd>{escape(_shown(value))}</dd></div>"
-        for key, value in values.items()
-    )
+    rows = []
+    for key, value in values.items():
+        shown = _shown(value)
+        css = ' class="long"' if len(str(key)) + len(shown) > 56 else ""
+        rows.append(f"<div{css}><dt>{escape(str(key))}</dt><dd>{escape(shown)}</dd></div>")
     return f'<dl class="facts">{"".join(rows)}</dl>'
 
 
@@ -232,22 +233,28 @@ def _teachers(results: RunResults) -> str:
         return ""
     modes = list(dict.fromkeys(mode for t in results.teachers for mode in t.modes))
     modes = [mode for mode in modes if mode != "rationale"]
-    header = ["teacher", LEFT + "kind", LEFT + "licence", "parameters"]
-    header += [escape(mode_title(m)).replace("-&gt;", "→") for m in modes]
-    header += ["training&nbsp;s", LEFT + "to know when comparing"]
-    rows = [
-        [
-            escape(t.name),
-            left(escape(t.kind)),
-            left(escape(t.licence or "not stated")),
-            "–" if t.parameters is None else amount(t.parameters),
-            *(percent(t.modes[m].accuracy) if m in t.modes else "–" for m in modes),
-            "–" if t.seconds is None else f"{t.seconds:.1f}",
-            left(escape(t.note)),
-        ]
-        for t in results.teachers
+    columns: list[tuple[str, list[str]]] = [
+        ("teacher", [escape(t.name) for t in results.teachers]),
+        (LEFT + "kind", [left(escape(t.kind)) for t in results.teachers]),
+        (LEFT + "licence", [left(escape(t.licence or "not stated")) for t in results.teachers]),
     ]
-    return html_table(header, rows)
+    if any(t.parameters for t in results.teachers):
+        sizes = ["–" if t.parameters is None else amount(t.parameters) for t in results.teachers]
+        columns.append(("parameters", sizes))
+    for mode in modes:
+        found = [
+            percent(t.modes[mode].accuracy) if mode in t.modes else "–" for t in results.teachers
+        ]
+        columns.append((escape(mode_title(mode)).replace("-&gt;", "→"), found))
+    if any(t.seconds for t in results.teachers):
+        times = ["–" if t.seconds is None else f"{t.seconds:.1f}" for t in results.teachers]
+        columns.append(("training&nbsp;s", times))
+    if any(t.note for t in results.teachers):
+        columns.append(
+            (LEFT + "to know when comparing", [left(escape(t.note)) for t in results.teachers])
+        )
+    rows = list(zip(*(cells for _, cells in columns), strict=True))
+    return html_table([head for head, _ in columns], rows)
 
 
 def _cleaning(results: RunResults) -> str:
@@ -276,14 +283,15 @@ def _cases(cases: Sequence[Case], colours: Mapping[str, int]) -> str:
     if not cases:
         return ""
     out = [
-        '<p class="soft">Test questions on which the arms disagree most, with the first seed of '
-        "each; chosen without regard to which arm is right.</p>"
+        '<p class="soft">Test questions on which the answers disagree most, with the first seed of '
+        "each arm; chosen without regard to which is right.</p>"
     ]
     for index, case in enumerate(cases):
         known = [a for a in case.answers if a.correct is not None]
         right = sum(bool(a.correct) for a in known)
         first = " ".join(case.question.split())
         head = first if len(first) <= 110 else first[:109].rstrip() + "…"
+        body = "" if head == case.question and not case.choices else escape(case.question)
         choices = "".join(f"\n• {escape(choice)}" for choice in case.choices or ())
         gold = "not known" if case.gold is None else case.gold
         tally = f'<span class="tally">{right} of {len(known)} right</span>' if known else ""
@@ -293,8 +301,8 @@ def _cases(cases: Sequence[Case], colours: Mapping[str, int]) -> str:
         )
         out.append(
             f"<details{' open' if index == 0 else ''}><summary>{escape(head)}{tally}</summary><div>"
-            f'<p class="question">{escape(case.question)}{choices}</p>'
-            f'<span class="gold">gold: <b>{escape(gold)}</b></span>'
+            + (f'<p class="question">{body}{choices}</p>' if body else "")
+            + f'<span class="gold">gold: <b>{escape(gold)}</b></span>'
             f'<div class="answers">{cards}</div></div></details>'
         )
     return "".join(out)

@@ -28,6 +28,7 @@ class Line:
     points: Sequence[tuple[float, float]]
     colour: int = 0
     faint: bool = False
+    dashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ def line_chart(
             [p for p in line.points if math.isfinite(p[0]) and math.isfinite(p[1])],
             line.colour,
             line.faint,
+            line.dashed,
         )
         for line in lines
     ]
@@ -212,6 +214,7 @@ def line_chart(
         drawing.text(left, top - 3, y_label, "tick")
     for line in sorted(drawn, key=lambda line: not line.faint):
         css = f"curve {_colour(line.colour)}" + (" faint" if line.faint else "")
+        css += " dashed" if line.dashed else ""
         label = f"<title>{escape(line.label)}</title>"
         if len(line.points) == 1:
             px, py = line.points[0]
@@ -225,7 +228,12 @@ def line_chart(
     return drawing.svg()
 
 
-def mean_line(label: str, seeds: Mapping[int, Sequence[tuple[float, float]]], colour: int) -> Line:
+def mean_line(
+    label: str,
+    seeds: Mapping[int, Sequence[tuple[float, float]]],
+    colour: int,
+    dashed: bool = False,
+) -> Line:
     """Return the mean over seeds, at the x values that all of them have."""
     common = set.intersection(*(set(x for x, _ in points) for points in seeds.values()))
     values: dict[float, list[float]] = {}
@@ -233,4 +241,6 @@ def mean_line(label: str, seeds: Mapping[int, Sequence[tuple[float, float]]], co
         for x, y in dict(points).items():
             if x in common:
                 values.setdefault(x, []).append(y)
-    return Line(label, [(x, sum(v) / len(v)) for x, v in sorted(values.items())], colour)
+    return Line(
+        label, [(x, sum(v) / len(v)) for x, v in sorted(values.items())], colour, dashed=dashed
+    )

@@ -115,8 +115,8 @@ def table_notes(results: RunResults) -> list[str]:
         asked.append(f"{mode_title(mode)} {'-'.join(map(str, sizes))}")
     count = "-".join(str(n) for n in sorted(seeds))
     notes = [
-        ("Mean [min-max] " if several else "")
-        + f"accuracy in %, {count} seed{'s' if several else ''} an arm; questions: "
+        ("Mean [min-max] accuracy" if several else "Accuracy")
+        + f" in %, {count} seed{'s' if several else ''} an arm; questions: "
         + ", ".join(asked)
         + "."
     ]
@@ -153,6 +153,8 @@ def _widest_interval(results: RunResults) -> str | None:
     if not found:
         return None
     half = max((m.high - m.low) / 2 for m in found if m.high is not None and m.low is not None)
+    if not half:  # all right, or all wrong: resampling has nothing to show
+        return None
     return f"The choice of questions alone moves these by up to {100 * half:.1f} (95 % bootstrap)."
 
 

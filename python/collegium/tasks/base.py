@@ -53,6 +53,8 @@ class Task(ABC):
     name: ClassVar[str]
     Options: ClassVar[type[TaskOptions]] = TaskOptions
     needs_data: ClassVar[bool] = True
+    word_level: ClassVar[bool] = False
+    """Whether white space separates the texts into words that suit a tokenizer as they are."""
     folder_names: ClassVar[tuple[str, ...]] = ()
     """Names of data folders by which the task is recognised when the recipe gives no task name."""
     gold_shown_to: ClassVar[frozenset[str]] = frozenset()

@@ -71,6 +71,7 @@ class WordProblems(Task):
     name: ClassVar[str] = "wordproblems"
     Options: ClassVar[type[TaskOptions]] = WordProblemOptions
     needs_data: ClassVar[bool] = False
+    word_level: ClassVar[bool] = True
     stop_strings: ClassVar[tuple[str, ...]] = ("Q:", "Question:")
     options: WordProblemOptions
 
