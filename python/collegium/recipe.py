@@ -75,7 +75,13 @@ class CleanSection(Section):
     threshold: float = Field(default=0.7, gt=0, le=1)
     """Jaccard similarity of word 3-grams from which two rationales count as the same."""
     diverse: int = Field(default=0, ge=0)
-    """Keep at most so many rationales a question, farthest first (0: no limit)."""
+    """Keep at most so many rationales a question and answer, farthest first (0: no limit)."""
+
+    @model_validator(mode="after")
+    def _diverse_needs_dedup(self) -> CleanSection:
+        if self.diverse and not self.deduplicate:
+            raise ValueError("clean.diverse needs clean.deduplicate: true")
+        return self
 
 
 class PackSection(Section):

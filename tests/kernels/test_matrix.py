@@ -76,9 +76,9 @@ def pairwise(factors: dict[str, list[Any]], seed: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     failures = 0
     while left and failures < 300:
-        best, best_new = None, set()
+        best, best_new, ordered = None, set(), sorted(left)
         for _ in range(30):
-            a, i, b, j = rng.choice(sorted(left)) if rng.random() < 0.9 else next(iter(left))
+            a, i, b, j = rng.choice(ordered)
             index = {n: rng.randrange(len(factors[n])) for n in names} | {a: i, b: j}
             row = {n: factors[n][index[n]] for n in names}
             if not possible(row):

@@ -91,7 +91,7 @@ def clean_rationales(
             else:
                 gone.append((example.id, rationale, reason))
         kept.append(stay)
-    if section.deduplicate or section.diverse:
+    if section.deduplicate:
         kept = _deduplicate(examples, kept, gone, section, teachers)
     cleaned = [e.model_copy(update={"rationales": r}) for e, r in zip(examples, kept, strict=True)]
     return cleaned, gone
@@ -130,7 +130,7 @@ def _deduplicate(
         verified=[r.parsed and not r.gold_in_prompt for _, r in flat],
         quality=[r.score if r.score is not None else 0.0 for _, r in flat],
         teacher_rank=[rank.get(r.teacher, len(rank)) for _, r in flat],
-        threshold=section.threshold if section.deduplicate else 1.0,
+        threshold=section.threshold,
         diverse=section.diverse,
     )
     out: list[list[Rationale]] = [[] for _ in kept]

@@ -65,7 +65,8 @@ def load_tokenizer(path: str | Path, *, trust_remote_code: bool = False) -> PreT
 
 
 def _name_specials(tokenizer: PreTrainedTokenizerFast) -> None:
-    vocabulary = tokenizer.get_vocab()
+    # Only declared tokens: `</s>` may be an ordinary piece of text in another family's vocabulary.
+    vocabulary = tokenizer.get_added_vocab()
     roles = {"eos_token": _EOS, "bos_token": _BOS, "pad_token": _PAD, "unk_token": _UNK}
     found = {
         role: next((name for name in names if name in vocabulary), None)
