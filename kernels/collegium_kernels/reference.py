@@ -47,6 +47,13 @@ def expectation(weights: Tensor, values: Tensor) -> Tensor:
     return (weights * values.masked_fill(weights == 0, 0.0)).sum(-1)
 
 
+def log_sum_exp(logits: Tensor) -> Tensor:
+    """[n, 1] log of the summed exponentials; -inf, with gradient 0, where all logits are."""
+    nothing = (logits == -torch.inf).all(-1, keepdim=True)
+    finite = torch.logsumexp(logits.masked_fill(nothing, 0.0), -1, keepdim=True)
+    return finite.masked_fill(nothing, -torch.inf)
+
+
 def divergence_of(kind: str, beta: float, lp: Tensor, lq: Tensor) -> Tensor:
     """D per row from log-probabilities of the teacher (`lp`) and the student (`lq`)."""
     p, q = lp.exp(), lq.exp()
@@ -160,8 +167,8 @@ def _shared(
     student, teacher = u[:, matched], v[:, columns[matched]]
     mass = torch.softmax(v, -1)[:, columns[matched]].sum(-1)
     if bool(unmatched.any()) and not bool(matched.all()):
-        student_tail = torch.logsumexp(u[:, ~matched], -1, keepdim=True)
-        teacher_tail = torch.logsumexp(v[:, unmatched], -1, keepdim=True)
+        student_tail = log_sum_exp(u[:, ~matched])
+        teacher_tail = log_sum_exp(v[:, unmatched])
         student = torch.cat([student, student_tail], 1)
         teacher = torch.cat([teacher, teacher_tail], 1)
     value = divergence_of(
@@ -188,7 +195,7 @@ def _topk(
     student = lq.gather(1, ids)
     if not complete:
         inside = torch.zeros_like(u, dtype=torch.bool).scatter(1, ids, True)
-        rest = torch.logsumexp(lq.masked_fill(inside, -torch.inf), -1, keepdim=True)
+        rest = log_sum_exp(lq.masked_fill(inside, -torch.inf))
         student = torch.cat([student, rest], 1)
     value = divergence_of(problem.divergence, problem.beta, lp.to(dtype), student)
     agree = ids.gather(1, raw.argmax(-1, keepdim=True))[:, 0] == top

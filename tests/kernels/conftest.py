@@ -198,12 +198,12 @@ def case() -> Callable[..., Case]:
 
 
 def error(found: Tensor, expected: Tensor) -> float:
-    """Return the length of the difference relative to the expected length."""
+    """Return the length of the difference relative to the expected length, or to 0.3 if less."""
     found, expected = found.double(), expected.double()
     assert found.shape == expected.shape
     assert torch.equal(found.isnan(), expected.isnan())
     difference = (found - expected).nan_to_num(nan=0.0)
-    scale = expected.nan_to_num(nan=0.0).norm().clamp(min=1e-2)
+    scale = expected.nan_to_num(nan=0.0).norm().clamp(min=0.3)
     return float(difference.norm() / scale)
 
 

@@ -252,6 +252,20 @@ def test_shared_prefix_equals_the_cut_head(case, error):
         assert error(whole[name], other[name]) < 1e-12
 
 
+@pytest.mark.parametrize("kind", ["jsd", "reverse_kl"])
+def test_a_student_may_rule_out_all_that_its_teacher_does_not_know(case, error, kind):
+    """All unmatched ids at -inf: the bucket exists and is empty on the student's side."""
+    made = case(teachers=("both_columns",), divergence=kind, temperature=2.0)
+    bias = torch.zeros(37, dtype=torch.float64)
+    bias[made.teachers[0].columns < 0] = -torch.inf
+    made.labels[made.labels >= 0] = int(made.teachers[0].columns.argmax())
+    expected = made.run("reference", student_bias=bias)
+    found = made.run("torch", student_bias=bias)
+    for name, value in found.items():
+        assert value.isfinite().all(), name
+        assert error(value, expected[name]) < 1e-12, name
+
+
 def test_numbers_worked_out_by_hand():
     """V = 2, student (1/2, 1/2), teacher (3/4, 1/4)."""
     hidden, weight = torch.zeros(1, 1), torch.zeros(2, 1)
