@@ -59,7 +59,7 @@ def main() -> None:
         scores = {}
         for rate in args.rates:
             row = next(r for r in rows if r["arm"] == f"{arm} @ {rate:g}")
-            means = [mode["mean"] for mode in row["modes"].values()]
+            means = [m["accuracy"]["mean"] for n, m in row["modes"].items() if n != "rationale"]
             scores[rate] = sum(means) / len(means)
         chosen[arm] = max(sorted(scores), key=lambda rate: scores[rate])
         shares = "  ".join(f"{rate:g}: {score:.3f}" for rate, score in scores.items())

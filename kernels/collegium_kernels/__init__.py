@@ -19,7 +19,7 @@ This package needs torch alone and nothing else of Collegium.
 
 from __future__ import annotations
 
-from .dispatch import distill_loss, linear_distill_loss
+from .dispatch import distill_loss, implementations, linear_distill_loss
 from .logprobs import linear_token_logprobs
 from .result import DistillLoss
 from .teachers import LiveTeacher, LogitsTeacher, SampledTeacher, Teacher, TopKTeacher
@@ -32,6 +32,7 @@ __all__ = [
     "Teacher",
     "TopKTeacher",
     "distill_loss",
+    "implementations",
     "linear_distill_loss",
     "linear_token_logprobs",
 ]

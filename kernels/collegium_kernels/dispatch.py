@@ -219,6 +219,16 @@ def evaluate(problem: Problem, implementation: str, workspace_bytes: int | None)
     return chunked_loss(problem, workspace_bytes)
 
 
+def implementations() -> dict[str, str]:
+    """Return the implementations and what each is; ``auto`` names the one that is used."""
+    return {
+        "auto": "torch",
+        "torch": "chunked, gradient in the forward pass, any device",
+        "reference": "dense autograd, the oracle",
+        "triton": "not in this version",
+    }
+
+
 def check_implementation(name: str) -> None:
     """Refuse an implementation that is unknown or not there; ``auto`` is ``torch``."""
     checks.one_of("implementation", name, checks.IMPLEMENTATIONS)

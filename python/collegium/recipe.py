@@ -60,9 +60,7 @@ class StudentSection(Section):
                 "student.tokenizer belongs to student.config; a checkpoint has its own"
             )
         if self.config is not None and self.tokenizer is None:
-            raise ValueError(
-                "student.config needs student.tokenizer (a path, or {train: auto})"
-            )
+            raise ValueError("student.config needs student.tokenizer (a path, or {train: auto})")
         return self
 
 

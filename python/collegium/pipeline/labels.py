@@ -39,7 +39,7 @@ def check_label_source(label_source: str, gold_in_prompt: Mapping[str, bool]) ->
     elif gold_in_prompt[name]:
         raise RecipeError(
             f"train.label_source: teacher {name!r} had the gold answers in its prompt, so its "
-            "answers are no estimate of the teacher but the gold labels; use another teacher or gold"
+            "answers are no estimate of the teacher but gold labels; use another teacher or gold"
         )
 
 

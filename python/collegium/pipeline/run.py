@@ -115,9 +115,7 @@ def run_recipe(
         store.close()
 
 
-def _run(
-    recipe: Recipe, store: Store, until: str, jobs: int | None, progress: Progress
-) -> Outcome:
+def _run(recipe: Recipe, store: Store, until: str, jobs: int | None, progress: Progress) -> Outcome:
     if not store.dry_run:
         _quiet_libraries()
     pipeline = Pipeline(store, progress, recipe)

@@ -60,7 +60,6 @@ class StudentSource:
         """Ids of the tokens with a role."""
         return self._spec.special
 
-
     def parameters(self) -> int:
         """Return the number of weights, without allocating them."""
         import torch

@@ -53,8 +53,8 @@ class Roster:
                 )
             if seen and f"rationale:{name}" in set(objectives):
                 raise RecipeError(
-                    f"train.objectives: the rationales of {name!r} were written with the gold answer "
-                    f"in sight, but with train.label_source={label_source} gold is never read; set "
+                    f"train.objectives: {name!r} wrote its rationales with the gold answer in "
+                    f"sight, but with train.label_source={label_source} gold is never read; set "
                     f"train.objectives.rationale:{name}=0"
                 )
 

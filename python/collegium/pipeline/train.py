@@ -135,6 +135,10 @@ def _arguments(
     )
     evaluate_every = section.evaluate_every or max(1, math.ceil(steps / EVALUATIONS))
     select = section.selection == "loss" and validates
+    # transformers renames it: set only where it is asked for.
+    extra: dict[str, Any] = {}
+    if section.gradient_checkpointing:
+        extra["gradient_checkpointing"] = True
     return DistillArguments(
         output_dir=str(output),
         objectives={n: ObjectiveWeight(w.weight, w.distill) for n, w in weights.items()},
@@ -167,7 +171,7 @@ def _arguments(
         report_to="none",
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=False,
-        **({"gradient_checkpointing": True} if section.gradient_checkpointing else {}),
+        **extra,
     )
 
 

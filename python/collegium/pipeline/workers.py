@@ -112,9 +112,7 @@ def run_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _submit(
-    pool: ProcessPoolExecutor, store: Store, base: Recipe, job: Job
-) -> Future[list[Made]]:
+def _submit(pool: ProcessPoolExecutor, store: Store, base: Recipe, job: Job) -> Future[list[Made]]:
     return pool.submit(_work, store.root, store.recipe, store.force, base, job)
 
 
