@@ -82,14 +82,18 @@ def execute(
     until: str,
 ) -> None:
     """Run a recipe up to a stage and print what came out."""
+    from collegium.recipe_io import load_recipe
+
+    # Mistakes in the recipe are told before anything heavy is imported.
+    loaded = load_recipe(recipe, options)
+
     from collegium.pipeline.progress import choose_progress
     from collegium.pipeline.run import run_recipe
 
     progress = choose_progress(quiet=as_json)
     try:
         outcome = run_recipe(
-            recipe,
-            options,
+            loaded,
             run_dir=run,
             force=force,
             dry_run=dry_run,

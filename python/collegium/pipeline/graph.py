@@ -17,7 +17,7 @@ from collegium.pipeline.objectives import resolve
 from collegium.pipeline.progress import Progress
 from collegium.pipeline.report import ArmOutputs
 from collegium.pipeline.store import UNKNOWN, Output, Store, digest_path
-from collegium.pipeline.students import UNTRAINED, StudentSource, resolve_student
+from collegium.pipeline.students import UNTRAINED, StudentSource, check_student, resolve_student
 from collegium.pipeline.teachers import Roster, read_roster
 from collegium.recipe import Recipe
 from collegium.recipe_io import apply_options, build_recipe, expand, load_recipe
@@ -45,6 +45,7 @@ class Pipeline:
         """Raise what is wrong with a recipe before anything is run."""
         task = self.task(recipe)
         roster = self.roster(recipe)
+        check_student(recipe.student)
         check_label_source(recipe.train.label_source, roster.gold_in_prompt(task))
         weights = resolve(recipe.train, roster.annotating)
         if recipe.train.label_source != "gold":
@@ -52,7 +53,7 @@ class Pipeline:
         for name in recipe.train.distributions.teachers:
             roster.local(name)
         for child in roster.children.values():
-            self.check(self._child(recipe, child))
+            self.check(self._child(recipe, child, UNTRAINED))
 
     def reach(self, recipe: Recipe, until: str, label: str) -> Output:
         """Run the stages up to `until` and return its output."""
@@ -339,7 +340,9 @@ class Pipeline:
         path = roster.checkpoint(name)
         return None if path is None else (path, digest_path(path))
 
-    def _child(self, recipe: Recipe, section: dict[str, Any] | str) -> Recipe:
+    def _child(
+        self, recipe: Recipe, section: dict[str, Any] | str, tokenizer: str | None = None
+    ) -> Recipe:
         """Return a teacher's own recipe: the parent's, with its section on top.
 
         It inherits the tokenizer, since distributions need the same one, and has no
@@ -352,19 +355,21 @@ class Pipeline:
             parent = self.base.model_dump(exclude_unset=True)
             parent.pop("arms", None)
             parent.pop("seeds", None)
+            parent.pop("seed", None)
             if parent.get("teachers"):
                 parent["teachers"] = {
                     name: teacher
                     for name, teacher in parent["teachers"].items()
                     if not teacher.get("train")
                 }
-            # The parent's optimisation is not the teacher's.
-            parent.pop("train", None)
+            # The parent's optimisation is not the teacher's; whether gold may be read is.
+            parent["train"] = {"label_source": recipe.train.label_source}
             tree = apply_options(parent, expand(copy.deepcopy(section)))
-        tree["seed"] = tree.get("seed", 0) if isinstance(section, str) else 0
-        source = resolve_student(recipe.student, lambda training: self._tokenizer(recipe, training))
         student = tree.get("student")
         if isinstance(student, dict) and "config" in student and not isinstance(section, str):
-            trained = source.tokenizer_digest != UNKNOWN
-            student["tokenizer"] = str(source.tokenizer_path) if trained else UNTRAINED
+            if tokenizer is None:
+                source = self.student_source(recipe)
+                trained = source.tokenizer_digest != UNKNOWN
+                tokenizer = str(source.tokenizer_path) if trained else UNTRAINED
+            student["tokenizer"] = tokenizer
         return build_recipe(tree, f"recipe {recipe.name}, a teacher's train section")

@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from collegium.errors import CheckpointError
 from collegium.objectives.encode import SpecialIds
 from collegium.objectives.formats import StudentKind
 from collegium.pipeline.store import UNKNOWN, Output, digest_path
 from collegium.recipe import StudentSection, TokenizerTraining
+from collegium.registry import nearest
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,28 @@ def resolve_student(
     config = section.config
     own = digest_path(Path(config)) if isinstance(config, str) and Path(config).exists() else ""
     return StudentSource(section, tokenizer, found + own, found)
+
+
+def check_student(section: StudentSection) -> None:
+    """Look for what a student is made from, before anything is run.
+
+    Raises:
+        CheckpointError: a directory, a file of it or a shipped configuration does not exist.
+    """
+    from collegium.train.student import check_checkpoint, shipped_configs
+    from collegium.train.vocabulary import tokenizer_file
+
+    if section.checkpoint is not None:
+        check_checkpoint(section.checkpoint)
+    config = section.config
+    known = shipped_configs()
+    if isinstance(config, str) and config not in known and not Path(config).exists():
+        raise CheckpointError(
+            f"student.config {config!r}: neither a shipped configuration ({', '.join(known)}) nor "
+            f"a JSON file.{nearest(config, known)}"
+        )
+    if isinstance(section.tokenizer, str) and UNTRAINED not in Path(section.tokenizer).parts:
+        tokenizer_file(section.tokenizer)
 
 
 UNTRAINED = "(untrained)"
