@@ -108,7 +108,7 @@ def test_again_nothing_runs_and_one_process_agrees(finished, tmp_path: Path) -> 
     [first] = [r for r in outcome.results.runs if (r.arm, r.seed) == ("teachers", 2)]
     assert first.tokens == second.tokens
     for one, other in zip(first.curve, second.curve, strict=True):
-        assert one.get("loss") == pytest.approx(other.get("loss"), rel=1e-4)
+        assert one.get("loss", 0.0) == pytest.approx(other.get("loss", 0.0), rel=1e-4)
 
 
 def test_a_mistake_in_the_last_arm_is_found_before_anything_runs(tmp_path: Path) -> None:

@@ -192,6 +192,6 @@ def _watcher(progress: Progress, steps: int) -> Any:
 
 
 def _without_times(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the log without clock readings, so that equal runs have equal outputs."""
+    """Return the log without clock readings, keys in order, so that equal runs are equal."""
     timed = ("runtime", "per_second", "flos")
-    return [{k: v for k, v in entry.items() if not k.endswith(timed)} for entry in log]
+    return [{k: entry[k] for k in sorted(entry) if not k.endswith(timed)} for entry in log]
