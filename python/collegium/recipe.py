@@ -150,7 +150,9 @@ class TrainSection(Section):
     patience: int | None = Field(default=None, ge=1)
     """Stop after so many evaluations without improvement (needs selection: loss)."""
     evaluate_every: int | None = Field(default=None, ge=1)
-    """Steps between validation losses; default: ten times in a run."""
+    """Steps between validation losses; default: five times in a run."""
+    validation_questions: int = Field(default=200, ge=1)
+    """Questions of the validation split whose loss is measured each time."""
     save_every: int | None = Field(default=None, ge=1)
     """Steps between checkpoints; default: at every validation."""
     gradient_checkpointing: bool = False

@@ -22,7 +22,7 @@ from collegium.tasks.base import Task
 VERSION = 1
 FROM_CHECKPOINT_RATE = 5e-5
 FROM_SCRATCH_RATE = 3e-3
-EVALUATIONS = 10
+EVALUATIONS = 5
 
 
 def train(
@@ -53,7 +53,10 @@ def train(
     from collegium.train.trainer import DistillTrainer
 
     sequences = _wanted(read_sequences(source / "train.parquet"), weights)
-    validation = _wanted(read_sequences(source / "validation.parquet"), weights)
+    validation = _first_questions(
+        _wanted(read_sequences(source / "validation.parquet"), weights),
+        recipe.train.validation_questions,
+    )
     if not sequences:
         raise RecipeError(f"no training sequence for the objectives {', '.join(weights)}")
     model, tokenizer = build_student(
@@ -112,6 +115,11 @@ def _wanted(
     sequences: list[EncodedSequence], weights: Mapping[str, Weights]
 ) -> list[EncodedSequence]:
     return [s for s in sequences if s.objective in weights]
+
+
+def _first_questions(sequences: list[EncodedSequence], count: int) -> list[EncodedSequence]:
+    chosen = set(list(dict.fromkeys(s.example_id for s in sequences))[:count])
+    return [s for s in sequences if s.example_id in chosen]
 
 
 def _arguments(
