@@ -8,7 +8,6 @@ that leaves the output as it was re-runs nothing.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -20,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from collegium.atomic import is_disk_full
 from collegium.errors import CollegiumError, RunError
 from collegium.pipeline.progress import Progress
 
@@ -249,7 +249,7 @@ class Store:
         except CollegiumError:
             raise
         except Exception as error:
-            if not disk_full(error):
+            if not is_disk_full(error):
                 raise
             free = shutil.disk_usage(self.root).free >> 20
             raise RunError(
@@ -257,15 +257,3 @@ class Store:
                 "results are intact; free some space or choose another place with --run, and "
                 "start again."
             ) from error
-
-
-def disk_full(error: BaseException | None) -> bool:
-    """Tell whether an error, or what caused it, is a full disk (or an exhausted quota)."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        text = str(error)
-        if "No space left on device" in text or "os error 28" in text:
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from typing import Any
 from torch import nn
 from transformers.utils import logging as hf_logging
 
+from collegium.atomic import is_disk_full
 from collegium.errors import RunError
 from collegium.train.models import plain_model
 
@@ -28,12 +28,10 @@ _TORCH_WRITE = re.compile(r"inline_container|iostream|PytorchStreamWriter|file w
 
 
 def _disk_full(error: BaseException, folder: Path, needed: int) -> bool:
+    if is_disk_full(error):
+        return True
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if "No space left" in str(seen) or "os error 28" in str(seen):
-            return True
         if isinstance(seen, RuntimeError) and _TORCH_WRITE.search(str(seen)):
             return shutil.disk_usage(folder).free < max(needed, 1 << 20)
         seen = seen.__cause__ or seen.__context__
