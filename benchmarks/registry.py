@@ -1,0 +1,11 @@
+"""What `benchmarks/run.py` can run: name -> module with `add_arguments(parser)` and `run(args)`.
+
+`run` returns a JSON-able dict. Rivals that are not installed are named in it as absent; they are
+listed in `benchmarks/requirements/<name>.txt`, never among the package's dependencies.
+"""
+
+from __future__ import annotations
+
+BENCHMARKS: dict[str, str] = {
+    "import": "import_time",
+}
