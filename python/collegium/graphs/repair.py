@@ -14,6 +14,7 @@ from collegium.graphs.answers import Agrees, gives_away
 from collegium.graphs.graph import Edge, Node, ThoughtGraph
 from collegium.graphs.kinds import CONTEXT_EDGES, MENDING
 from collegium.graphs.policy import FIXABLE, Policy
+from collegium.graphs.select import spliced
 from collegium.graphs.steps import sentences
 from collegium.graphs.structure import Structure
 from collegium.graphs.validate import Problem, Size, validate
@@ -131,17 +132,8 @@ def _without(graph: ThoughtGraph, marked: Iterable[int]) -> ThoughtGraph:
 
 
 def _spliced(graph: ThoughtGraph, marked: Iterable[int]) -> ThoughtGraph:
-    """Leave nodes out and join their parents to their children."""
     for identifier in [graph.nodes[i].id for i in marked]:
-        edges: list[Edge] = []
-        parents = [e for e in graph.edges if e.dst == identifier and e.kind in CONTEXT_EDGES]
-        for edge in graph.edges:
-            if edge.src == identifier and edge.kind in CONTEXT_EDGES:
-                edges += [edge.model_copy(update={"src": above.src}) for above in parents]
-            elif identifier not in (edge.src, edge.dst):
-                edges.append(edge)
-        nodes = tuple(node for node in graph.nodes if node.id != identifier)
-        graph = graph.model_copy(update={"nodes": nodes, "edges": tuple(dict.fromkeys(edges))})
+        graph = spliced(graph, identifier)
     return graph
 
 
