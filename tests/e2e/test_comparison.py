@@ -124,7 +124,7 @@ def test_gold_is_never_read_with_a_teachers_labels(tmp_path: Path) -> None:
     """The same student comes out whatever the gold answers are."""
     import json
 
-    from collegium.pipeline.store import digest_path
+    from collegium.digest import digest_path
 
     digests = []
     for number, offset in enumerate((0, 1000)):

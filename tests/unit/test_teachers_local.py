@@ -179,14 +179,23 @@ def truncate(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (drop("config.json"), "has no config.json"),
-        (lambda folder: (folder / "config.json").write_text("{"), "is not readable JSON"),
-        (drop("tokenizer.json", "tokenizer_config.json"), "has no tokenizer"),
-        (drop("model.safetensors"), r"has no \*\.safetensors weights$"),
-        (pickle_only, r"only pytorch_model\.bin\. Pickled weights can run code"),
-        (lose_a_layer, r"lacks weights that LlamaForCausalLM needs: model\.layers\.1\."),
+        (drop("config.json"), "missing config\\.json"),
+        (lambda folder: (folder / "config.json").write_text("{"), r"config\.json cannot be loaded"),
+        (
+            drop("tokenizer.json", "tokenizer_config.json"),
+            r"missing tokenizer\.json or tokenizer\.model",
+        ),
+        (drop("model.safetensors"), r"missing model\.safetensors$"),
+        (
+            pickle_only,
+            r"found pytorch_model\.bin; pickled weights are not read, since they can run code",
+        ),
+        (
+            lose_a_layer,
+            r"weights are missing that LlamaForCausalLM needs \(e\.g\. model\.layers\.1\.",
+        ),
         (truncate, "cannot be loaded"),
-        (edit(hidden_size=32), "lacks weights|cannot be loaded"),
+        (edit(hidden_size=32), "weights are missing|cannot be loaded"),
         (edit(model_type="vit", architectures=["ViTModel"]), "cannot be loaded"),
         (edit(model_type="no-such-model"), "cannot be loaded"),
         (

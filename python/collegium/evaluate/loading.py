@@ -1,18 +1,14 @@
-"""Loading a checkpoint: local, safetensors only, no code of its own, nothing left random."""
+"""Loading a student for prediction: local, safetensors only, no code of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
-from transformers.utils import logging as hf_logging
 
-from collegium.errors import CheckpointError
-from collegium.train.student import StudentSpec, check_checkpoint, describe_student
+from collegium.pretrained import load_weights
+from collegium.train.student import StudentSpec, describe_student
 
 
 def load_model(
@@ -30,43 +26,6 @@ def load_model(
     """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    folder = check_checkpoint(folder)
     spec = describe_student(checkpoint=folder)
-    loader = AutoModelForSeq2SeqLM if spec.kind == "encoder-decoder" else AutoModelForCausalLM
-    try:
-        with _quiet():
-            loaded: Any = loader.from_pretrained(
-                str(folder),
-                config=spec.config,
-                dtype=getattr(torch, dtype) if dtype else "auto",
-                use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        model, report = loaded
-    except Exception as error:  # the libraries raise a wide range for a broken file
-        text = " ".join(str(error).split())[:300] or type(error).__name__
-        raise CheckpointError(f"checkpoint {folder}: cannot be loaded ({text})") from error
-    missing = sorted(map(str, report.get("missing_keys", ())))
-    if missing:
-        raise CheckpointError(
-            f"checkpoint {folder}: {len(missing)} weights are missing (e.g. {missing[0]}); they "
-            "would be random. The file is incomplete or belongs to another configuration"
-        )
+    model = load_weights(folder, "student", config=spec.config, dtype=dtype or "auto")
     return model.to(device).eval(), spec
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep progress bars and load reports off the screen; what matters is raised."""
-    bars = hf_logging.is_progress_bar_enabled()
-    level = hf_logging.get_verbosity()
-    hf_logging.disable_progress_bar()
-    hf_logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        hf_logging.set_verbosity(level)
-        if bars:
-            hf_logging.enable_progress_bar()

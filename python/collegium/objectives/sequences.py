@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from collegium.atomic import atomic_path
 from collegium.errors import DataError
 
 FORMAT = "collegium.sequences"
@@ -94,12 +94,8 @@ def write_sequences(
     )
     head = {"format": FORMAT, "v": VERSION, **(metadata or {})}
     table = table.replace_schema_metadata({_KEY: json.dumps(head, sort_keys=True).encode()})
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with atomic_path(path) as partial:
         pq.write_table(table, partial, compression="zstd")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _open(path: Path) -> Any:

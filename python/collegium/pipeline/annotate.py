@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from collegium.digest import digest_json
 from collegium.errors import RecipeError
 from collegium.example import Example
 from collegium.example_io import write_parquet
 from collegium.pipeline.progress import Progress
 from collegium.pipeline.responses import ResponseStore
-from collegium.pipeline.store import digest_json
 from collegium.tasks.base import Task
 from collegium.teachers.base import Teacher
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from collegium.digest import digest_path
 from collegium.errors import RecipeError
 from collegium.example_io import read_parquet
 from collegium.pipeline import annotate, clean, evaluate, pack, tokenizer, train
@@ -16,7 +17,7 @@ from collegium.pipeline.labels import check_label_source
 from collegium.pipeline.objectives import resolve
 from collegium.pipeline.progress import Progress
 from collegium.pipeline.report import ArmOutputs
-from collegium.pipeline.store import UNKNOWN, Output, Store, digest_path
+from collegium.pipeline.store import UNKNOWN, Output, Store
 from collegium.pipeline.students import UNTRAINED, StudentSource, check_student, resolve_student
 from collegium.pipeline.teachers import Roster, read_roster
 from collegium.recipe import Recipe

@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from collegium.digest import digest_json
 from collegium.errors import RunError
 from collegium.example import Example, Rationale
-from collegium.pipeline.store import digest_json
 
 
 class ResponseStore:

@@ -9,7 +9,6 @@ that leaves the output as it was re-runs nothing.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -19,7 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from collegium.atomic import is_disk_full
+from collegium.atomic import atomic_path, is_disk_full
+from collegium.digest import digest_json, digest_path
 from collegium.errors import CollegiumError, RunError
 from collegium.pipeline.progress import Progress
 
@@ -38,37 +38,10 @@ class Output:
     kept: bool
 
 
-def digest_json(value: Any) -> str:
-    """Return a hex digest of a JSON value, independent of key order."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def digest_path(path: Path) -> str:
-    """Return a hex digest of a file's bytes, or of a folder's relative names and bytes."""
-    total = hashlib.blake2b(digest_size=16)
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file() and p.name != "stage.json")
-    else:
-        files = [path]
-    for file in files:
-        name = file.relative_to(path).as_posix() if path.is_dir() else ""
-        one = hashlib.blake2b(digest_size=16)
-        with file.open("rb") as handle:
-            while block := handle.read(1 << 20):
-                one.update(block)
-        total.update(f"{name}\0{one.hexdigest()}\n".encode())
-    return total.hexdigest()
-
-
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically (temporary file beside it, then rename)."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write JSON atomically."""
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 class Store:
@@ -224,7 +197,7 @@ class Store:
             summary = produce(work)
             record = {
                 "key": key,
-                "digest": digest_path(work),
+                "digest": digest_path(work, leave_out=("stage.json",)),
                 "summary": summary,
                 "seconds": round(time.monotonic() - started, 2),
             }

@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from collegium.digest import digest_path
 from collegium.errors import CheckpointError
 from collegium.objectives.encode import SpecialIds
 from collegium.objectives.formats import StudentKind
-from collegium.pipeline.store import UNKNOWN, Output, digest_path
+from collegium.pipeline.store import UNKNOWN, Output
+from collegium.pretrained import check_pretrained
 from collegium.recipe import StudentSection, TokenizerTraining
 from collegium.registry import nearest
 
@@ -80,11 +82,10 @@ def resolve_student(
     Raises:
         CheckpointError: the directory, its weights or its tokenizer are missing.
     """
-    from collegium.train.student import check_checkpoint
     from collegium.train.vocabulary import tokenizer_file
 
     if section.checkpoint is not None:
-        folder = check_checkpoint(section.checkpoint)
+        folder = check_pretrained(section.checkpoint, "student")
         tokenizer = tokenizer_file(folder)
         return StudentSource(section, tokenizer.parent, digest_path(folder), digest_path(tokenizer))
     if isinstance(section.tokenizer, TokenizerTraining):
@@ -105,11 +106,11 @@ def check_student(section: StudentSection) -> None:
     Raises:
         CheckpointError: a directory, a file of it or a shipped configuration does not exist.
     """
-    from collegium.train.student import check_checkpoint, shipped_configs
+    from collegium.train.student import shipped_configs
     from collegium.train.vocabulary import tokenizer_file
 
     if section.checkpoint is not None:
-        check_checkpoint(section.checkpoint)
+        check_pretrained(section.checkpoint, "student")
     config = section.config
     known = shipped_configs()
     if isinstance(config, str) and config not in known and not Path(config).exists():

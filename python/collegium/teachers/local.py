@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from collegium.digest import digest_path
 from collegium.errors import RecipeError
 from collegium.example import Example, Rationale
 from collegium.tasks.base import Task
@@ -99,17 +99,7 @@ class LocalTeacher(Teacher):
         probe = Example(id="probe", task=self.task.name, split="", question="?", answer="?")
         gold = probe.answer if self.config.forced_gold else None
         form = self.prompt(probe) if self.prompt else self.task.teacher_prompt(probe, gold=gold)
-        return {**kept, "checkpoint": self._contents, "form": prompt_hash(form)}
-
-    @cached_property
-    def _contents(self) -> str:
-        total = blake2b(digest_size=16)
-        for path in sorted(p for p in self.checkpoint.iterdir() if p.is_file()):
-            total.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    total.update(block)
-        return total.hexdigest()
+        return {**kept, "checkpoint": digest_path(self.checkpoint), "form": prompt_hash(form)}
 
     def load(self) -> tuple[Any, Any]:
         """Return model and tokenizer, loaded once.

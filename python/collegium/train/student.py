@@ -1,8 +1,4 @@
-"""Students (and teachers) from checkpoint directories, or from a configuration and a tokenizer.
-
-Checkpoints are read from local directories only: safetensors, and no code of theirs unless
-`trust_remote_code` says so.
-"""
+"""Students from checkpoint directories, or from a configuration and a tokenizer."""
 
 from __future__ import annotations
 
@@ -25,8 +21,9 @@ from transformers import (
 from collegium.errors import ArgumentError, CheckpointError
 from collegium.objectives.encode import SpecialIds
 from collegium.objectives.formats import StudentKind
+from collegium.pretrained import check_pretrained, load_config, load_weights, one_line
 from collegium.registry import nearest
-from collegium.train.vocabulary import leading_bos, load_tokenizer, one_line, vocabulary_size
+from collegium.train.vocabulary import leading_bos, load_tokenizer, vocabulary_size
 
 
 def shipped_configs() -> list[str]:
@@ -73,16 +70,9 @@ def describe_student(
     if (checkpoint is None) == (config is None):
         raise ArgumentError("student: expected exactly one of checkpoint and config")
     if checkpoint is not None:
-        folder = check_checkpoint(checkpoint)
+        folder = check_pretrained(checkpoint, "student")
         loaded = load_tokenizer(folder, trust_remote_code=trust_remote_code)
-        try:
-            settings = AutoConfig.from_pretrained(
-                str(folder), trust_remote_code=trust_remote_code, local_files_only=True
-            )
-        except Exception as error:
-            raise CheckpointError(
-                f"{folder}/config.json cannot be used: {one_line(error)}"
-            ) from error
+        settings = load_config(folder, "student", trust_remote_code=trust_remote_code)
     else:
         if tokenizer is None:
             raise ArgumentError("student.config needs a tokenizer")
@@ -153,35 +143,6 @@ def _config_from(source: str | Path | Mapping[str, Any], tokenizer: PreTrainedTo
     return config
 
 
-def check_checkpoint(path: str | Path) -> Path:
-    """Return the directory if it has a configuration, safetensors weights and a tokenizer.
-
-    Raises:
-        CheckpointError: names all that is missing.
-    """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise CheckpointError(f"checkpoint {path}: no such directory")
-    missing = []
-    if not (folder / "config.json").is_file():
-        missing.append("config.json")
-    if not any((folder / f"model.safetensors{end}").is_file() for end in ("", ".index.json")):
-        pickled = sorted(p.name for p in folder.glob("pytorch_model*.bin"))
-        missing.append(
-            "model.safetensors"
-            + (
-                f" (found {pickled[0]}; pickled weights are not read: convert it to safetensors)"
-                if pickled
-                else ""
-            )
-        )
-    if not (folder / "tokenizer.json").is_file():
-        missing.append("tokenizer.json")
-    if missing:
-        raise CheckpointError(f"checkpoint {folder}: missing {', '.join(missing)}")
-    return folder
-
-
 def build_student(
     *,
     checkpoint: str | Path | None = None,
@@ -216,25 +177,25 @@ def build_student(
         trust_remote_code=trust_remote_code,
     )
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    loader = AutoModelForSeq2SeqLM if spec.kind == "encoder-decoder" else AutoModelForCausalLM
-    options: dict[str, Any] = {"dtype": dtype}
+    options: dict[str, Any] = {}
     if attn_implementation is not None:
         options["attn_implementation"] = attn_implementation
     set_seed(seed)
-    try:
-        if checkpoint is None:
-            model = loader.from_config(spec.config, **options)
-        else:
-            model = loader.from_pretrained(
-                str(checkpoint),
-                config=spec.config,
-                trust_remote_code=trust_remote_code,
-                use_safetensors=True,
-                local_files_only=True,
-                **options,
-            )
-    except Exception as error:
-        raise CheckpointError(f"student {checkpoint or config}: {one_line(error)}") from error
+    if checkpoint is not None:
+        model = load_weights(
+            checkpoint,
+            "student",
+            config=spec.config,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
+            **options,
+        )
+    else:
+        loader = AutoModelForSeq2SeqLM if spec.kind == "encoder-decoder" else AutoModelForCausalLM
+        try:
+            model = loader.from_config(spec.config, dtype=dtype, **options)
+        except Exception as error:
+            raise CheckpointError(f"student {config}: {one_line(error)}") from error
     generation = getattr(model, "generation_config", None)
     if generation is not None:
         if generation.eos_token_id is None:

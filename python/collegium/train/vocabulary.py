@@ -8,6 +8,7 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from collegium.errors import CheckpointError
+from collegium.pretrained import one_line
 
 # What a bare tokenizer.json calls its special tokens, most specific first.
 _EOS = ("</s>", "<eos>", "[eos]", "[EOS]", "<|endoftext|>", "<|im_end|>", "[SEP]")
@@ -73,11 +74,6 @@ def _name_specials(tokenizer: PreTrainedTokenizerFast) -> None:
         for role, names in roles.items()
     }
     tokenizer.add_special_tokens({role: name for role, name in found.items() if name is not None})
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's text on one line."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def vocabulary_size(tokenizer: PreTrainedTokenizerBase) -> int:
