@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from collegium.cli import doctor, info, predict, report, run
+from collegium.cli import doctor, graph, info, predict, report, run
 from collegium.errors import UserError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ predict.register(app)
 report.register(app)
 doctor.register(app)
 info.register(app)
+graph.register(app)
 
 
 def _version(show: bool) -> None:

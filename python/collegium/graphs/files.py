@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collegium.atomic import atomic_path
 from collegium.errors import DataError
@@ -40,7 +40,12 @@ def schema() -> pa.Schema:
     edge = pa.struct([(name, text) for name in ("src", "dst", "kind")])
     answer = pa.struct([("value", text), ("checker", text), ("verified", truth)])
     source = pa.struct(
-        [("model", text), ("prompt_hash", text), ("seed", pa.int64()), ("finish", text)]
+        [
+            *((name, text) for name in ("model", "prompt_hash")),
+            ("seed", pa.int64()),
+            ("finish", text),
+            ("repairs", pa.map_(text, pa.int64())),
+        ]
     )
     fields = [
         *((name, text) for name in ("v", "id", "problem", "problem_lang")),
@@ -58,7 +63,7 @@ def to_table(graphs: Sequence[ThoughtGraph]) -> pa.Table:
     import pyarrow as pa
 
     try:
-        return pa.Table.from_pylist([g.model_dump() for g in graphs], schema=schema())
+        return pa.Table.from_pylist([_arrow_row(graph) for graph in graphs], schema=schema())
     except (pa.ArrowException, OverflowError) as error:
         raise DataError(f"graphs do not fit the schema: {str(error)[:160]}") from None
 
@@ -76,9 +81,23 @@ def from_table(table: pa.Table, *, where: str = "table") -> list[ThoughtGraph]:
             f"metadata), found {version!r}"
         )
     return [
-        ThoughtGraph.from_values(values, where=f"{where}, row {number}")
+        ThoughtGraph.from_values(_json_row(values), where=f"{where}, row {number}")
         for number, values in enumerate(table.to_pylist(), 1)
     ]
+
+
+def _arrow_row(graph: ThoughtGraph) -> dict[str, Any]:
+    row = graph.model_dump()
+    if row["teacher"] and row["teacher"]["repairs"] is not None:
+        row["teacher"]["repairs"] = sorted(row["teacher"]["repairs"].items())
+    return row
+
+
+def _json_row(row: dict[str, Any]) -> dict[str, Any]:
+    source = row.get("teacher")
+    if isinstance(source, dict) and source.get("repairs") is not None:
+        source["repairs"] = dict(source["repairs"])
+    return row
 
 
 def write_graphs(path: str | Path, graphs: Iterable[ThoughtGraph]) -> None:

@@ -83,12 +83,13 @@ class Answer(_Part):
 
 
 class Source(_Part):
-    """The teacher a graph came from."""
+    """The teacher a graph came from; `repairs` counts by code what was set right in its notes."""
 
     model: str
     prompt_hash: str = ""
     seed: int | None = None
     finish: str | None = None
+    repairs: dict[str, int] | None = None
 
 
 class ThoughtGraph(_Part):

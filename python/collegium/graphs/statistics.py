@@ -81,6 +81,7 @@ def figures(graph: ThoughtGraph, size: Callable[[Node], int] = words) -> Figures
 
 def summary(graphs: Iterable[ThoughtGraph]) -> dict[str, Any]:
     """Return totals and means over sound graphs as JSON values."""
+    graphs = list(graphs)
     found = [figures(graph) for graph in graphs]
     count = len(found)
     if not count:
@@ -103,5 +104,14 @@ def summary(graphs: Iterable[ThoughtGraph]) -> dict[str, Any]:
         "misconceptions": mean(f.misconceptions for f in found),
         "misconceptions_explained": mean(f.explained for f in found),
         "all_metacognition": mean(f.metacognition == 3 for f in found),
+        "repairs": dict(sorted(_repairs(graphs).items())),
         "kinds": dict(sum((f.kinds for f in found), Counter()).most_common()),
     }
+
+
+def _repairs(graphs: Iterable[ThoughtGraph]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for graph in graphs:
+        if graph.teacher is not None and graph.teacher.repairs:
+            total.update(graph.teacher.repairs)
+    return total

@@ -46,7 +46,7 @@ def story_graph(
         graph_id: the graph's id; with the question it decides which mistakes are shown.
         max_value: the largest value of the task's level.
         styles: the paths; one whose text repeats an earlier one's is left out.
-        kinds: mistakes beside the steps of the first path.
+        kinds: mistakes beside the steps of the path of equations.
         most_mistakes: how many of them at most, of different kinds first.
         source: whom the graph is ascribed to.
     """
@@ -59,7 +59,7 @@ def story_graph(
         at = build.add("strategy", plan, ROOT, why=why, alternatives=others)
         texts = _pieces(solve(story, style, max_value=max_value).text)
         for i, text in enumerate(texts):
-            if k == 0:
+            if style == "equations":
                 places.append(at)
             last = i == len(texts) - 1
             contributes = "the number asked for" if last else "the number after this change"
@@ -72,7 +72,7 @@ def story_graph(
         end = build.add("answer", conclusion, at, correct=True)
         if k == 0:
             build.annotate(at, end, "evaluates")
-    if styles and styles[0] == "equations":
+    if places:
         _add_mistakes(build, story, places, kinds, most_mistakes, max_value)
     answer = Answer(value=str(story.answer), checker="numeric", verified=True)
     return build.graph(graph_id, answer, source=source)

@@ -10,6 +10,7 @@ from collegium.registry import lookup
 from collegium.tasks.base import Task
 from collegium.tasks.wordproblems import WordProblems
 from collegium.teachers.base import Teacher, TeacherConfig, prompt_hash
+from collegium.teachers.formula import FormulaConfig, build_formula
 from collegium.teachers.local import LocalConfig, build_local
 from collegium.teachers.programmatic import ProgrammaticConfig, build_programmatic
 from collegium.teachers.recorded import RecordedConfig, build_recorded
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 TEACHERS: dict[str, tuple[type[TeacherConfig], Callable[..., Teacher]]] = {
+    "formula": (FormulaConfig, build_formula),
     "local": (LocalConfig, build_local),
     "programmatic": (ProgrammaticConfig, build_programmatic),
     "recorded": (RecordedConfig, build_recorded),

@@ -12,10 +12,12 @@ from pydantic import Field, model_validator
 from collegium.digest import digest_path
 from collegium.errors import RecipeError
 from collegium.example import Example, Rationale
+from collegium.graphs.policy import POLICIES
 from collegium.tasks.base import Task
 from collegium.tasks.parsing import cut
 from collegium.teachers.base import Teacher, TeacherConfig, prompt_hash
 from collegium.teachers.checkpoints import check_directory, load_checkpoint
+from collegium.teachers.graphs import PROMPTS, Completion, GraphForm, ask_for_graphs
 
 
 class LocalConfig(TeacherConfig, frozen=True):
@@ -42,6 +44,10 @@ class LocalConfig(TeacherConfig, frozen=True):
     seed: int = Field(default=0, ge=0)
     licence: str | None = None
     """Terms under which the texts may be used; carried along with each rationale."""
+    graph: GraphForm | None = None
+    """Ask for thought graphs: as tagged lines in stages or at once, or as JSON."""
+    graph_policy: Literal["default", "beluga"] = "default"
+    """What is demanded of a graph; one that falls short and cannot be mended is left out."""
 
     @model_validator(mode="after")
     def _consistent(self) -> LocalConfig:
@@ -99,6 +105,10 @@ class LocalTeacher(Teacher):
         probe = Example(id="probe", task=self.task.name, split="", question="?", answer="?")
         gold = probe.answer if self.config.forced_gold else None
         form = self.prompt(probe) if self.prompt else self.task.teacher_prompt(probe, gold=gold)
+        if self.config.graph:
+            prompts = PROMPTS[self.config.graph]
+            form = "
+".join(prompts.prompt("?", stage, gold=gold) for stage in prompts.stages)
         return {**kept, "checkpoint": digest_path(self.checkpoint), "form": prompt_hash(form)}
 
     def load(self) -> tuple[Any, Any]:
@@ -131,20 +141,66 @@ class LocalTeacher(Teacher):
         ]
         for start in range(0, len(jobs), self.config.batch_size):
             batch = jobs[start : start + self.config.batch_size]
-            made = self._generate([(examples[index], sample) for index, sample in batch])
+            chosen = [(examples[index], sample) for index, sample in batch]
+            made = self._graphs(chosen) if self.config.graph else self._generate(chosen)
             for (index, _), rationale in zip(batch, made, strict=True):
                 out[index].append(rationale)
         return out
 
+    def _graphs(self, jobs: Sequence[tuple[Example, int]]) -> list[Rationale]:
+        return ask_for_graphs(
+            jobs,
+            self._ask,
+            self.config.graph or "staged",
+            self.task,
+            self.name,
+            policy=POLICIES[self.config.graph_policy],
+            forced_gold=self.config.forced_gold,
+            licence=self.config.licence,
+        )
+
+    def _ask(
+        self, jobs: Sequence[tuple[Example, int]], texts: Sequence[str], stage: str
+    ) -> list[Completion]:
+        _, tokenizer = self.load()
+        prompts = [self._as_chat(text, tokenizer) for text in texts]
+        seeds = [self._seed(example, sample, stage) for example, sample in jobs]
+        found = self._complete(prompts, seeds, ())
+        return [
+            Completion(
+                tokenizer.decode(written, skip_special_tokens=True),
+                whole=ended,
+                prompt_tokens=count,
+                completion_tokens=len(written) + ended,
+            )
+            for written, ended, count in found
+        ]
+
     def _generate(self, jobs: Sequence[tuple[Example, int]]) -> list[Rationale]:
+        _, tokenizer = self.load()
+        prompts = [self._prompt(example, tokenizer) for example, _ in jobs]
+        seeds = [self._seed(example, sample) for example, sample in jobs]
+        found = self._complete(prompts, seeds, self.task.stop_strings)
+        return [
+            self._rationale(example, sample, prompt, count, written, ended, tokenizer)
+            for (example, sample), prompt, (written, ended, count) in zip(
+                jobs, prompts, found, strict=True
+            )
+        ]
+
+    def _complete(
+        self, prompts: Sequence[str], seeds: Sequence[int], stop_strings: Sequence[str]
+    ) -> list[tuple[list[int], bool, int]]:
+        """Return ids written, whether they end by themselves, and the prompt's tokens."""
         import torch
 
-        from collegium.teachers.sampling import RowSampler, StopAtText
+        from collegium.teachers.sampling import RowSampler, StopAtText, ends, generation_config
 
         model, tokenizer = self.load()
-        prompts = [self._prompt(example, tokenizer) for example, _ in jobs]
         chat = self._uses_chat(tokenizer)
-        inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=not chat)
+        inputs = tokenizer(
+            list(prompts), return_tensors="pt", padding=True, add_special_tokens=not chat
+        )
         inputs = {key: inputs[key].to(model.device) for key in ("input_ids", "attention_mask")}
         encoder_decoder = bool(model.config.is_encoder_decoder)
         start = 1 if encoder_decoder else inputs["input_ids"].shape[1]
@@ -155,22 +211,21 @@ class LocalTeacher(Teacher):
                 f"{self.config.max_new_tokens} exceed the model's {positions} positions; lower "
                 f"teachers.{self.name}.max_new_tokens or use a model with a longer context"
             )
-        seeds = [self._seed(example, sample) for example, sample in jobs]
         temperature = self.config.temperature
         with torch.inference_mode():
             output = model.generate(
                 **inputs,
-                generation_config=_generation_config(model, tokenizer, self.config.max_new_tokens),
+                generation_config=generation_config(model, tokenizer, self.config.max_new_tokens),
                 logits_processor=[RowSampler(seeds, temperature)] if temperature else [],
-                stopping_criteria=[StopAtText(tokenizer, start, self.task.stop_strings)],
+                stopping_criteria=[StopAtText(tokenizer, start, stop_strings)],
             )
         counts = inputs["attention_mask"].sum(1).tolist()
-        return [
-            self._rationale(example, sample, prompt, int(count), row, tokenizer)
-            for (example, sample), prompt, count, row in zip(
-                jobs, prompts, counts, output[:, start:].tolist(), strict=True
-            )
-        ]
+        stops = ends(model, tokenizer)
+        found = []
+        for count, row in zip(counts, output[:, start:].tolist(), strict=True):
+            ends = [at for at, token in enumerate(row) if token in stops]
+            found.append((row[: min(ends)] if ends else row, bool(ends), int(count)))
+        return found
 
     def _rationale(
         self,
@@ -178,11 +233,10 @@ class LocalTeacher(Teacher):
         sample: int,
         prompt: str,
         prompt_tokens: int,
-        row: list[int],
+        written: list[int],
+        ended: bool,
         tokenizer: Any,
     ) -> Rationale:
-        ends = [at for at, token in enumerate(row) if token in _ends(self.load()[0], tokenizer)]
-        written = row[: min(ends)] if ends else row
         completion = tokenizer.decode(written, skip_special_tokens=True)
         parsed = self.task.parse(completion, example)
         text = parsed.rationale if parsed.parsed else cut(completion, self.task.stop_strings)
@@ -195,7 +249,7 @@ class LocalTeacher(Teacher):
             gold_in_prompt=self.config.forced_gold,
             prompt_hash=prompt_hash(prompt),
             prompt_tokens=prompt_tokens,
-            completion_tokens=len(written) + bool(ends),
+            completion_tokens=len(written) + ended,
             licence=self.config.licence,
         )
 
@@ -203,7 +257,9 @@ class LocalTeacher(Teacher):
         if self.prompt is not None:
             return self.prompt(example)
         gold = example.answer if self.config.forced_gold else None
-        text = self.task.teacher_prompt(example, gold=gold)
+        return self._as_chat(self.task.teacher_prompt(example, gold=gold), tokenizer)
+
+    def _as_chat(self, text: str, tokenizer: Any) -> str:
         if not self._uses_chat(tokenizer):
             return text
         return tokenizer.apply_chat_template(
@@ -213,8 +269,8 @@ class LocalTeacher(Teacher):
     def _uses_chat(self, tokenizer: Any) -> bool:
         return self.prompt is None and self.config.chat == "auto" and bool(tokenizer.chat_template)
 
-    def _seed(self, example: Example, sample: int) -> int:
-        key = f"{self.config.seed}/{example.id}/{sample}".encode()
+    def _seed(self, example: Example, sample: int, stage: str = "") -> int:
+        key = f"{self.config.seed}/{example.id}/{sample}{f'/{stage}' if stage else ''}".encode()
         return int.from_bytes(blake2b(key, digest_size=8).digest(), "big") >> 1
 
 
@@ -251,24 +307,3 @@ def _device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _ends(model: Any, tokenizer: Any) -> set[int]:
-    own = model.generation_config.eos_token_id
-    own = own if isinstance(own, list) else [own]
-    return {tokenizer.eos_token_id, *(token for token in own if token is not None)}
-
-
-def _generation_config(model: Any, tokenizer: Any, max_new_tokens: int) -> Any:
-    from transformers import GenerationConfig
-
-    # A fresh configuration: what the checkpoint suggests (top-k, penalties) would change the
-    # distribution that is sampled from.
-    return GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        eos_token_id=sorted(_ends(model, tokenizer)),
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None),
-    )

@@ -1,4 +1,8 @@
-"""`programmatic`: a solver that works out word problems in one style, with some mistakes."""
+"""`programmatic`: a solver that works out word problems in one style, with some mistakes.
+
+With `graph` each right rationale carries a thought graph: its style and the others as paths,
+mistakes with their analysis beside the steps.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,9 @@ from pydantic import Field
 from collegium.errors import DataError, RecipeError
 from collegium.example import Example, Rationale
 from collegium.tasks.base import Task
+from collegium.graphs.graph import Source
 from collegium.tasks.wordproblems import WordProblems
+from collegium.tasks.wordproblems_graph import story_graph
 from collegium.tasks.wordproblems_solve import MistakeKind, solve, wrong_solutions
 from collegium.tasks.wordproblems_story import read_story
 from collegium.teachers.base import Teacher, TeacherConfig, prompt_hash
@@ -31,6 +37,10 @@ class ProgrammaticConfig(TeacherConfig, frozen=True):
         min_length=1,
     )
     seed: int = Field(default=0, ge=0)
+    graph: bool = False
+    """Write a thought graph with each rationale."""
+    graph_mistakes: int = Field(default=4, ge=0)
+    """Misconceptions a graph, of different kinds first."""
 
 
 class ProgrammaticTeacher(Teacher):
@@ -68,6 +78,19 @@ class ProgrammaticTeacher(Teacher):
             if wrong:
                 mistake, solution = rng.choice(wrong[rng.choice(sorted(wrong))])
                 first_error = mistake.step
+        graph = None
+        if config.graph and first_error is None:
+            others = [style for style in STYLE_NAMES if style != config.style]
+            graph = story_graph(
+                example.question,
+                story,
+                graph_id=example.id,
+                max_value=largest,
+                styles=[config.style, *others],
+                kinds=self.kinds,
+                most_mistakes=config.graph_mistakes,
+                source=Source(model=self.name, seed=config.seed),
+            ).to_json()
         return Rationale(
             teacher=self.name,
             text=solution.text,
@@ -75,6 +98,7 @@ class ProgrammaticTeacher(Teacher):
             parsed=True,
             prompt_hash=prompt_hash(example.question),
             first_error=first_error,
+            graph=graph,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor, StoppingCriteria
+from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
 
 _TAIL_TOKENS = 16
 
@@ -57,3 +57,24 @@ class StopAtText(StoppingCriteria):
         tails = self.tokenizer.batch_decode(input_ids[:, first:], skip_special_tokens=True)
         done = [any(stop in tail for stop in self.stop_strings) for tail in tails]
         return torch.tensor(done, device=input_ids.device)
+
+
+def ends(model: Any, tokenizer: Any) -> set[int]:
+    """Return the ids that end a text."""
+    own = model.generation_config.eos_token_id
+    own = own if isinstance(own, list) else [own]
+    return {tokenizer.eos_token_id, *(token for token in own if token is not None)}
+
+
+def generation_config(model: Any, tokenizer: Any, max_new_tokens: int) -> GenerationConfig:
+    """Return the settings of greedy search; sampling is `RowSampler`'s."""
+    # A fresh configuration: what the checkpoint suggests (top-k, penalties) would change the
+    # distribution that is sampled from.
+    return GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        eos_token_id=sorted(ends(model, tokenizer)),
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None),
+    )
