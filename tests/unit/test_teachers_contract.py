@@ -44,7 +44,18 @@ def local(folder: Path, save: Save) -> tuple[Task, dict[str, Any]]:
     return open_task(options=options), {"checkpoint": str(model), "max_new_tokens": 6}
 
 
+def formula(folder: Path, save: Save) -> tuple[Task, dict[str, Any]]:
+    for split in ("train", "test"):
+        rows = [
+            {"id": f"{split}-{i}", "input": f"{i} of 9", "label": f"( 9 - {i} )", "teachers": {}}
+            for i in range(1, 9)
+        ]
+        (folder / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return open_task("svamp", folder), {}
+
+
 SAMPLES: dict[str, Callable[[Path, Save], tuple[Task, dict[str, Any]]]] = {
+    "formula": formula,
     "local": local,
     "programmatic": programmatic,
     "recorded": recorded,
@@ -107,7 +118,9 @@ def test_unknown_keys_are_refused(kind: str) -> None:
 def test_unknown_kinds_are_refused() -> None:
     with pytest.raises(RecipeError, match=r"unknown kind of teacher in teachers\.t: 'loca'"):
         read_config("t", {"kind": "loca"})
-    with pytest.raises(RecipeError, match=r"teachers\.t: give a kind, one of local, programmatic"):
+    with pytest.raises(
+        RecipeError, match=r"teachers\.t: give a kind, one of formula, local, programmatic"
+    ):
         read_config("t", {})
 
 

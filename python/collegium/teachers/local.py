@@ -107,8 +107,7 @@ class LocalTeacher(Teacher):
         form = self.prompt(probe) if self.prompt else self.task.teacher_prompt(probe, gold=gold)
         if self.config.graph:
             prompts = PROMPTS[self.config.graph]
-            form = "
-".join(prompts.prompt("?", stage, gold=gold) for stage in prompts.stages)
+            form = "\n".join(prompts.prompt("?", stage, gold=gold) for stage in prompts.stages)
         return {**kept, "checkpoint": digest_path(self.checkpoint), "form": prompt_hash(form)}
 
     def load(self) -> tuple[Any, Any]:

@@ -14,8 +14,8 @@ from pydantic import Field
 
 from collegium.errors import DataError, RecipeError
 from collegium.example import Example, Rationale
-from collegium.tasks.base import Task
 from collegium.graphs.graph import Source
+from collegium.tasks.base import Task
 from collegium.tasks.wordproblems import WordProblems
 from collegium.tasks.wordproblems_graph import story_graph
 from collegium.tasks.wordproblems_solve import MistakeKind, solve, wrong_solutions
