@@ -43,6 +43,15 @@ where
     })
 }
 
+/// The number of threads that [`map`] uses.
+///
+/// # Errors
+///
+/// As [`map`].
+pub fn width() -> Result<usize> {
+    Ok(pool()?.map_or(1, ThreadPool::current_num_threads))
+}
+
 /// The pool, or `None` where work is better done on the calling thread.
 fn pool() -> Result<Option<&'static ThreadPool>> {
     let process = process::id();

@@ -94,6 +94,24 @@ impl Tokenizer {
         self.core.engine()
     }
 
+    /// The parts of the plan that encodes, or why there is none.
+    #[getter]
+    fn plan(&self) -> String {
+        self.core.plan()
+    }
+
+    /// A copy with word caches of `words` words, or with none.
+    fn with_cache(&self, py: Python<'_>, words: usize) -> PyResult<Self> {
+        let core = self.copy(py)?.with_cache(words);
+        Ok(Self { core })
+    }
+
+    /// A copy that encodes with the `tokenizers` crate.
+    fn with_fallback(&self, py: Python<'_>) -> PyResult<Self> {
+        let core = self.copy(py)?.with_fallback();
+        Ok(Self { core })
+    }
+
     /// Number of tokens.
     #[getter]
     fn vocab_size(&self) -> usize {
@@ -104,5 +122,12 @@ impl Tokenizer {
     #[getter]
     fn fingerprint(&self) -> &str {
         self.core.fingerprint()
+    }
+}
+
+impl Tokenizer {
+    fn copy(&self, py: Python<'_>) -> PyResult<tokenize::Tokenizer> {
+        let source = self.core.source().to_vec();
+        enter(py, || tokenize::Tokenizer::from_bytes(source, "tokenizer contents"))
     }
 }

@@ -2,14 +2,19 @@
 
 use std::ops::Range;
 
-use tokenizers::PostProcessor;
-
-use super::{Tokenizer, byte_lengths::byte_lengths};
+use super::plan::{Plan, Step};
+use super::tokens::Tokens;
+use super::worker::Worker;
+use super::{Engine, Tokenizer, fallback};
 use crate::error::{Error, Result};
 use crate::parallel;
 
-/// Below this many bytes a chunk is not worth a thread.
-const CHUNK_BYTES: usize = 1 << 16;
+/// Below this many bytes a task is not worth a thread.
+const TASK_BYTES: usize = 1 << 16;
+/// Texts of more bytes are cut, to be shared by the threads.
+const LONG_TEXT: usize = 1 << 19;
+/// Tasks for each thread: enough to share the load, few enough to be cheap.
+const TASKS_PER_THREAD: usize = 8;
 
 /// The token ids of many texts, end to end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,12 +27,28 @@ pub struct Encoded {
     pub byte_lengths: Option<Vec<u32>>,
 }
 
-/// What one text came to.
-#[derive(Default)]
+/// Work for one thread: whole texts, or steps of a long one.
+#[derive(Debug)]
+enum Task {
+    Texts { first: usize, end: usize },
+    Steps { row: usize, steps: Vec<Step>, last: bool },
+}
+
+/// What a task came to.
+#[derive(Debug)]
 struct Part {
-    ids: Vec<u32>,
-    counts: Vec<usize>,
-    byte_lengths: Vec<u32>,
+    tokens: Tokens,
+    /// Where the tokens of its rows end.
+    ends: Vec<usize>,
+    /// In a part of a long text: where its own tokens are, those of the post-processor left out.
+    body: Option<Range<usize>>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    special: bool,
+    lengths: bool,
 }
 
 impl Tokenizer {
@@ -45,103 +66,221 @@ impl Tokenizer {
         add_special_tokens: bool,
         lengths: bool,
     ) -> Result<Encoded> {
-        let parts = parallel::map(&chunks(texts), |rows| {
-            let mut part = Part::default();
-            for row in rows.clone() {
-                self.encode_one(texts[row], add_special_tokens, lengths, &mut part)
-                    .map_err(|error| Error::Encode {
-                        row,
-                        reason: error.to_string(),
-                    })?;
-            }
-            Ok(part)
-        })?;
+        if let Some(row) = texts.iter().position(|text| text.len() > 1 << 31) {
+            return Err(Error::Encode {
+                row,
+                reason: "it has more than 2^31 bytes; split it".to_owned(),
+            });
+        }
+        let wanted = Wanted {
+            special: add_special_tokens,
+            lengths,
+        };
+        let tasks = self.tasks(texts, parallel::width()?);
+        let parts = parallel::map(&tasks, |task| self.run(task, texts, wanted))?;
         let parts = parts.into_iter().collect::<Result<Vec<Part>>>()?;
         Ok(join(parts, texts.len(), lengths))
     }
 
-    fn encode_one(
-        &self,
-        text: &str,
-        add_special_tokens: bool,
-        lengths: bool,
-        part: &mut Part,
-    ) -> tokenizers::Result<()> {
-        let body = if lengths {
-            self.inner.encode(text, false)?
-        } else {
-            self.inner.encode_fast(text, false)?
-        };
-        let body_lengths = lengths.then(|| {
-            let bytes_of = |token: usize| {
-                let token = body.get_tokens().get(token)?;
-                self.byte_tokens.bytes(token)
-            };
-            byte_lengths(text, body.get_offsets(), bytes_of)
-        });
-        let whole = match &self.post_processor {
-            Some(processor) if add_special_tokens => processor.process(body, None, true)?,
-            _ => body,
-        };
-        part.ids.extend_from_slice(whole.get_ids());
-        part.counts.push(whole.len());
-        if let Some(body_lengths) = body_lengths {
-            let first = part.byte_lengths.len();
-            let without_body = body_lengths.is_empty();
-            let mut next = body_lengths.into_iter();
-            part.byte_lengths
-                .extend(whole.get_special_tokens_mask().iter().map(|&added| {
-                    if added == 1 {
-                        0
-                    } else {
-                        next.next().unwrap_or(0)
+    /// Divide the texts among `threads` threads.
+    fn tasks(&self, texts: &[&str], threads: usize) -> Vec<Task> {
+        let total: usize = texts.iter().map(|text| text.len() + 16).sum();
+        if threads == 1 || total < 2 * TASK_BYTES {
+            return vec![Task::Texts {
+                first: 0,
+                end: texts.len(),
+            }];
+        }
+        let share = (total / (threads * TASKS_PER_THREAD)).max(TASK_BYTES);
+        let mut tasks = Vec::new();
+        let (mut first, mut bytes) = (0, 0);
+        for (row, text) in texts.iter().enumerate() {
+            match &self.engine {
+                Engine::Native(plan) if text.len() > LONG_TEXT.max(share) => {
+                    if first < row {
+                        tasks.push(Task::Texts { first, end: row });
                     }
-                }));
-            if let Some(last) = part.byte_lengths[first..].last_mut()
-                && without_body
-            {
-                *last = text.len() as u32;
+                    cut(plan, text, row, share, &mut tasks);
+                    (first, bytes) = (row + 1, 0);
+                }
+                _ => {
+                    bytes += text.len() + 16;
+                    if bytes >= share {
+                        tasks.push(Task::Texts {
+                            first,
+                            end: row + 1,
+                        });
+                        (first, bytes) = (row + 1, 0);
+                    }
+                }
             }
         }
-        Ok(())
+        if first < texts.len() {
+            tasks.push(Task::Texts {
+                first,
+                end: texts.len(),
+            });
+        }
+        tasks
+    }
+
+    fn run(&self, task: &Task, texts: &[&str], wanted: Wanted) -> Result<Part> {
+        let bytes = match task {
+            Task::Texts { first, end } => texts[*first..*end].iter().map(|text| text.len()).sum(),
+            Task::Steps { steps, .. } => steps.iter().map(Step::bytes).sum(),
+        };
+        let mut part = Part {
+            tokens: Tokens::with_room(bytes, wanted.lengths),
+            ends: Vec::new(),
+            body: None,
+        };
+        match &self.engine {
+            Engine::Native(plan) => self.workers.lend(|worker| {
+                encode_with_plan(plan, task, texts, wanted, worker, &mut part);
+            }),
+            Engine::Fallback { .. } => {
+                let Task::Texts { first, end } = *task else {
+                    return Ok(part);
+                };
+                let processor = self.post_processor.as_ref().filter(|_| wanted.special);
+                for (row, text) in (first..end).zip(&texts[first..end]) {
+                    let inner = &self.inner;
+                    fallback::encode(inner, processor, self.byte_tokens, text, &mut part.tokens)
+                        .map_err(|error| Error::Encode {
+                            row,
+                            reason: error.to_string(),
+                        })?;
+                    part.ends.push(part.tokens.len());
+                }
+            }
+        }
+        Ok(part)
     }
 }
 
-/// Ranges of rows with at least `CHUNK_BYTES` of text each, the last one excepted.
-fn chunks(texts: &[&str]) -> Vec<Range<usize>> {
-    let mut chunks = Vec::new();
-    let (mut first, mut bytes) = (0, 0);
-    for (row, text) in texts.iter().enumerate() {
-        bytes += text.len() + 16;
-        if bytes >= CHUNK_BYTES {
-            chunks.push(first..row + 1);
-            (first, bytes) = (row + 1, 0);
+fn encode_with_plan(
+    plan: &Plan,
+    task: &Task,
+    texts: &[&str],
+    wanted: Wanted,
+    worker: &mut Worker,
+    part: &mut Part,
+) {
+    let tokens = &mut part.tokens;
+    let ends = |ids: &[u32], tokens: &mut Tokens| {
+        if wanted.special {
+            ids.iter().for_each(|&id| tokens.push_special(id));
+        }
+    };
+    match task {
+        Task::Texts { first, end } => {
+            part.ends.reserve(end - first);
+            for text in &texts[*first..*end] {
+                let start = tokens.len();
+                ends(&plan.ends.prefix, tokens);
+                let body = tokens.len();
+                plan.encode(text, worker, tokens);
+                if tokens.len() > body {
+                    tokens.finish(body);
+                    ends(&plan.ends.suffix, tokens);
+                } else {
+                    // Without tokens of its own, the text belongs to the last of the others.
+                    ends(&plan.ends.suffix, tokens);
+                    tokens.finish(start);
+                }
+                part.ends.push(tokens.len());
+            }
+        }
+        Task::Steps { row, steps, last } => {
+            let Some(text) = texts.get(*row) else { return };
+            if steps.first().is_some_and(Step::is_first) {
+                ends(&plan.ends.prefix, tokens);
+            }
+            let body = tokens.len();
+            for &step in steps {
+                plan.take(text, step, worker, tokens);
+            }
+            part.body = Some(body..tokens.len());
+            if *last {
+                ends(&plan.ends.suffix, tokens);
+                part.ends.push(tokens.len());
+            }
         }
     }
-    if first < texts.len() {
-        chunks.push(first..texts.len());
-    }
-    chunks
 }
 
-fn join(parts: Vec<Part>, rows: usize, lengths: bool) -> Encoded {
-    let total = parts.iter().map(|part| part.ids.len()).sum();
-    let mut ids = Vec::with_capacity(total);
-    let mut byte_lengths = Vec::with_capacity(if lengths { total } else { 0 });
+/// Tasks of about `share` bytes for a long text.
+fn cut(plan: &Plan, text: &str, row: usize, share: usize, tasks: &mut Vec<Task>) {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut bytes = 0;
+    plan.visit(text, |step| {
+        plan.cut(text, step, share, |step| {
+            bytes += step.bytes();
+            steps.push(step);
+            if bytes >= share {
+                let steps = std::mem::take(&mut steps);
+                tasks.push(Task::Steps { row, steps, last: false });
+                bytes = 0;
+            }
+        });
+    });
+    tasks.push(Task::Steps { row, steps, last: true });
+}
+
+fn join(mut parts: Vec<Part>, rows: usize, lengths: bool) -> Encoded {
     let mut offsets = Vec::with_capacity(rows + 1);
     offsets.push(0);
-    let mut end = 0;
+    if let [part] = parts.as_mut_slice() {
+        offsets.extend(part.ends.iter().map(|&end| end as i64));
+        let tokens = std::mem::take(&mut part.tokens);
+        return Encoded {
+            ids: tokens.ids,
+            offsets,
+            byte_lengths: lengths.then_some(tokens.lengths),
+        };
+    }
+    let total = parts.iter().map(|part| part.tokens.len()).sum();
+    let mut ids: Vec<u32> = Vec::with_capacity(total);
+    let mut byte_lengths = Vec::with_capacity(if lengths { total } else { 0 });
+    let mut waiting = Waiting::default();
     for part in parts {
-        ids.extend_from_slice(&part.ids);
-        byte_lengths.extend_from_slice(&part.byte_lengths);
-        offsets.extend(part.counts.iter().map(|&count| {
-            end += count as i64;
-            end
-        }));
+        offsets.extend(part.ends.iter().map(|&end| (ids.len() + end) as i64));
+        ids.extend_from_slice(&part.tokens.ids);
+        if lengths {
+            let first = byte_lengths.len();
+            byte_lengths.extend_from_slice(&part.tokens.lengths);
+            waiting.settle(&part, first, &mut byte_lengths);
+        }
     }
     Encoded {
         ids,
         offsets,
         byte_lengths: lengths.then_some(byte_lengths),
+    }
+}
+
+/// Bytes of a long text that no token of one part covers: they go to the first token of the next
+/// part, or at the end to the last token before them.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: u32,
+    last: Option<usize>,
+}
+
+impl Waiting {
+    fn settle(&mut self, part: &Part, first: usize, lengths: &mut [u32]) {
+        let Some(body) = &part.body else { return };
+        if !body.is_empty() {
+            lengths[first + body.start] += std::mem::take(&mut self.bytes);
+            self.last = Some(first + body.end - 1);
+        }
+        self.bytes += part.tokens.pending();
+        if !part.ends.is_empty() {
+            let last = self.last.or(lengths.len().checked_sub(1));
+            if let Some(length) = last.and_then(|last| lengths.get_mut(last)) {
+                *length += self.bytes;
+            }
+            *self = Self::default();
+        }
     }
 }

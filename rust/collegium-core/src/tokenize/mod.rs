@@ -1,9 +1,19 @@
 //! Texts to flat token ids, with the bytes of the original text that each token stands for.
 
+mod added;
+mod bpe;
 mod byte_lengths;
+mod byte_level;
+mod cache;
+mod classes;
 mod encode;
+mod ends;
+mod fallback;
 mod file;
+mod plan;
 mod token_bytes;
+mod tokens;
+mod worker;
 
 pub use encode::Encoded;
 
@@ -13,7 +23,20 @@ use std::path::Path;
 use tokenizers::{PostProcessorWrapper, Tokenizer as Inner};
 
 use crate::error::{Error, Result};
+use plan::Plan;
 use token_bytes::ByteTokens;
+use worker::Stash;
+
+/// What encodes.
+enum Engine {
+    /// This crate's own code.
+    Native(Box<Plan>),
+    /// The `tokenizers` crate.
+    Fallback {
+        /// Why no plan covers the file.
+        reason: String,
+    },
+}
 
 /// A tokenizer read from a `tokenizer.json`.
 ///
@@ -24,6 +47,8 @@ pub struct Tokenizer {
     inner: Inner,
     post_processor: Option<PostProcessorWrapper>,
     byte_tokens: ByteTokens,
+    engine: Engine,
+    workers: Stash,
     /// Whether each id up to the largest one is a token.
     known: Vec<bool>,
     fingerprint: String,
@@ -67,7 +92,13 @@ impl Tokenizer {
             }
             known[index] = true;
         }
+        let engine = match Plan::compile(&inner, post_processor.as_ref(), &contents) {
+            Ok(plan) => Engine::Native(Box::new(plan)),
+            Err(reason) => Engine::Fallback { reason },
+        };
         Ok(Self {
+            engine,
+            workers: Stash::new(None),
             inner,
             post_processor,
             byte_tokens: ByteTokens::of(&contents),
@@ -77,9 +108,36 @@ impl Tokenizer {
         })
     }
 
-    /// Name of the program that encodes.
+    /// What encodes: `native`, this crate's own code, or `tokenizers`, the crate of that name.
     pub fn engine(&self) -> &'static str {
-        "tokenizers"
+        match self.engine {
+            Engine::Native(_) => "native",
+            Engine::Fallback { .. } => "tokenizers",
+        }
+    }
+
+    /// The parts of the plan that encodes, or why no plan covers the file.
+    pub fn plan(&self) -> String {
+        match &self.engine {
+            Engine::Native(plan) => plan.describe(),
+            Engine::Fallback { reason } => reason.clone(),
+        }
+    }
+
+    /// The same tokenizer with word caches of `words` words; with 0, without them.
+    #[must_use]
+    pub fn with_cache(mut self, words: usize) -> Self {
+        self.workers = Stash::new(Some(words));
+        self
+    }
+
+    /// The same tokenizer, encoding with the `tokenizers` crate.
+    #[must_use]
+    pub fn with_fallback(mut self) -> Self {
+        self.engine = Engine::Fallback {
+            reason: "asked for".to_owned(),
+        };
+        self
     }
 
     /// Number of tokens, those added to the model's vocabulary included.

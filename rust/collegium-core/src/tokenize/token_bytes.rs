@@ -28,6 +28,18 @@ impl ByteTokens {
         }
     }
 
+    /// The printable character by which byte-level BPE writes a byte.
+    pub(super) fn character(byte: u8) -> char {
+        let code = u32::from(byte);
+        let code = match byte {
+            0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF => code,
+            0x00..=0x20 => 0x100 + code,
+            0x7F..=0xA0 => 0x121 + code - 0x7F,
+            0xAD => 0x143,
+        };
+        char::from_u32(code).unwrap_or_default()
+    }
+
     /// Bytes that `token` stands for, or `None` where it stands for characters.
     pub(super) fn bytes(self, token: &str) -> Option<Vec<u8>> {
         match self {
@@ -77,6 +89,7 @@ mod tests {
         let mut bytes: Vec<u8> = ('\0'..='\u{200}').filter_map(byte_of).collect();
         bytes.sort_unstable();
         assert_eq!(bytes, (0..=255).collect::<Vec<u8>>());
+        assert!((0..=255).all(|byte| byte_of(ByteTokens::character(byte)) == Some(byte)));
         assert_eq!(ByteTokens::ByteLevel.bytes("Ġa"), Some(vec![b' ', b'a']));
         assert_eq!(ByteTokens::ByteLevel.bytes("a b"), None);
     }

@@ -1,0 +1,202 @@
+//! Byte-pair merges: the lowest rank first, of equal ranks the leftmost.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use rustc_hash::FxHashMap;
+use serde_json::Value;
+
+/// Words of more symbols are merged with a heap; the plain search is quadratic.
+const SHORT: usize = 48;
+const NO_MERGE: (u32, u32) = (u32::MAX, 0);
+const END: u32 = u32::MAX;
+
+/// Which pairs of tokens merge, into what, and in which order.
+#[derive(Debug)]
+pub(super) struct Merges {
+    /// (left, right) to (rank, merged).
+    pairs: FxHashMap<u64, (u32, u32)>,
+}
+
+/// Symbols of one word, and room to merge them.
+#[derive(Debug, Default)]
+pub(super) struct MergeScratch {
+    /// Symbols, then tokens.
+    pub ids: Vec<u32>,
+    /// The byte length of each.
+    pub lengths: Vec<u32>,
+    /// Rank and result of the pair that begins at each symbol.
+    pairs: Vec<(u32, u32)>,
+    previous: Vec<u32>,
+    next: Vec<u32>,
+    /// (rank, position, left, right).
+    queue: BinaryHeap<Reverse<(u32, u32, u32, u32)>>,
+}
+
+impl MergeScratch {
+    /// Forget the last word.
+    pub fn clear(&mut self) {
+        self.ids.clear();
+        self.lengths.clear();
+    }
+
+    /// Append a symbol.
+    pub fn push(&mut self, id: u32, length: u32) {
+        self.ids.push(id);
+        self.lengths.push(length);
+    }
+}
+
+impl Merges {
+    /// Read the merges of a BPE model, written as `"a b"` or as `["a", "b"]`.
+    ///
+    /// # Errors
+    ///
+    /// What is unusual about them, in words.
+    pub fn read(vocab: &HashMap<String, u32>, contents: &Value) -> Result<Self, String> {
+        let merges = contents
+            .pointer("/model/merges")
+            .and_then(Value::as_array)
+            .ok_or("the model has no list of merges")?;
+        let mut pairs =
+            FxHashMap::with_capacity_and_hasher(merges.len(), rustc_hash::FxBuildHasher);
+        for (rank, merge) in merges.iter().enumerate() {
+            let (left, right) = match merge {
+                // A header that old files kept from their merges.txt.
+                Value::String(text) if text.starts_with("#version") => continue,
+                Value::String(text) => text.split_once(' '),
+                Value::Array(pair) => match pair.as_slice() {
+                    [Value::String(left), Value::String(right)] => Some((&**left, &**right)),
+                    _ => None,
+                },
+                _ => None,
+            }
+            .ok_or_else(|| format!("merge {rank} is no pair"))?;
+            let id = |token: &str| {
+                vocab
+                    .get(token)
+                    .copied()
+                    .ok_or_else(|| format!("merge {rank} makes or uses no token of the vocabulary"))
+            };
+            let merged = id(&format!("{left}{right}"))?;
+            // Of a pair that is listed twice, the later rank counts.
+            pairs.insert(pair_key(id(left)?, id(right)?), (rank as u32, merged));
+        }
+        Ok(Self { pairs })
+    }
+
+    #[inline]
+    fn pair(&self, left: u32, right: u32) -> (u32, u32) {
+        let found = self.pairs.get(&pair_key(left, right));
+        found.copied().unwrap_or(NO_MERGE)
+    }
+
+    /// Merge the symbols of `word` in place.
+    pub fn apply(&self, word: &mut MergeScratch) {
+        if word.ids.len() <= SHORT {
+            self.apply_to_short(word);
+        } else {
+            self.apply_to_long(word);
+        }
+    }
+
+    fn apply_to_short(&self, word: &mut MergeScratch) {
+        let MergeScratch {
+            ids,
+            lengths,
+            pairs,
+            ..
+        } = word;
+        pairs.clear();
+        pairs.extend(ids.windows(2).map(|pair| self.pair(pair[0], pair[1])));
+        loop {
+            let mut best = NO_MERGE;
+            let mut place = 0;
+            for (position, &pair) in pairs.iter().enumerate() {
+                if pair.0 < best.0 {
+                    (best, place) = (pair, position);
+                }
+            }
+            if best.0 == NO_MERGE.0 {
+                return;
+            }
+            ids[place] = best.1;
+            lengths[place] += lengths[place + 1];
+            ids.remove(place + 1);
+            lengths.remove(place + 1);
+            pairs.remove(place);
+            if let Some(&right) = ids.get(place + 1) {
+                pairs[place] = self.pair(best.1, right);
+            }
+            if place > 0 {
+                pairs[place - 1] = self.pair(ids[place - 1], best.1);
+            }
+        }
+    }
+
+    fn apply_to_long(&self, word: &mut MergeScratch) {
+        let MergeScratch {
+            ids,
+            lengths,
+            previous,
+            next,
+            queue,
+            ..
+        } = word;
+        let count = ids.len() as u32;
+        previous.clear();
+        previous.extend((0..count).map(|position| position.wrapping_sub(1)));
+        next.clear();
+        next.extend((1..=count).map(|position| if position == count { END } else { position }));
+        queue.clear();
+        for (position, pair) in ids.windows(2).enumerate() {
+            let (rank, _) = self.pair(pair[0], pair[1]);
+            if rank != NO_MERGE.0 {
+                queue.push(Reverse((rank, position as u32, pair[0], pair[1])));
+            }
+        }
+        while let Some(Reverse((_, place, left, right))) = queue.pop() {
+            let at = place as usize;
+            let after = next[at];
+            // An entry is stale once one of its symbols has been merged.
+            if ids[at] != left || after == END || ids[after as usize] != right {
+                continue;
+            }
+            let (_, merged) = self.pair(left, right);
+            let beyond = next[after as usize];
+            ids[at] = merged;
+            lengths[at] += lengths[after as usize];
+            ids[after as usize] = END;
+            next[after as usize] = END;
+            next[at] = beyond;
+            if beyond != END {
+                previous[beyond as usize] = place;
+                let (rank, _) = self.pair(merged, ids[beyond as usize]);
+                if rank != NO_MERGE.0 {
+                    queue.push(Reverse((rank, place, merged, ids[beyond as usize])));
+                }
+            }
+            let before = previous[at];
+            if before != END {
+                let (rank, _) = self.pair(ids[before as usize], merged);
+                if rank != NO_MERGE.0 {
+                    queue.push(Reverse((rank, before, ids[before as usize], merged)));
+                }
+            }
+        }
+        let mut kept = 0;
+        for at in 0..ids.len() {
+            if ids[at] != END {
+                ids[kept] = ids[at];
+                lengths[kept] = lengths[at];
+                kept += 1;
+            }
+        }
+        ids.truncate(kept);
+        lengths.truncate(kept);
+    }
+}
+
+fn pair_key(left: u32, right: u32) -> u64 {
+    u64::from(left) << 32 | u64::from(right)
+}

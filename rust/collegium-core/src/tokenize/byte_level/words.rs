@@ -1,0 +1,241 @@
+//! Where words end: one scanner for each pattern, reading UTF-8 directly.
+
+use crate::tokenize::classes::{Classes, LETTER, LOWER, NUMBER, PUNCTUATION, SPACE, UPPER, classes};
+
+/// A pattern for words. Together the words are the whole text.
+pub(super) trait Words {
+    /// The end of the word that begins at `start`, which is inside `text` (valid UTF-8).
+    fn end(text: &[u8], start: usize) -> usize;
+}
+
+/// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+#[derive(Debug)]
+pub(super) struct Gpt2;
+
+/// Each `\p{N}` alone; [`Gpt2`] between them.
+#[derive(Debug)]
+pub(super) struct Digits;
+
+/// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,DIGITS}|
+/// ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+#[derive(Debug)]
+pub(super) struct Cl100k<const DIGITS: usize>;
+
+impl Words for Gpt2 {
+    #[inline]
+    fn end(text: &[u8], start: usize) -> usize {
+        if text[start] == b'\'' {
+            let length = contraction(&text[start + 1..]);
+            if length > 0 {
+                return start + 1 + length;
+            }
+        }
+        let first = at_space_too(text, start);
+        let (class, _) = class_at(text, first);
+        match class & (LETTER | NUMBER | SPACE) {
+            SPACE => spaces(text, start, |_| false),
+            LETTER => run(text, first, |class| class & LETTER != 0),
+            NUMBER => run(text, first, |class| class & NUMBER != 0),
+            _ => run(text, first, |class| class & (LETTER | NUMBER | SPACE) == 0),
+        }
+    }
+}
+
+impl Words for Digits {
+    #[inline]
+    fn end(text: &[u8], start: usize) -> usize {
+        let (class, length) = class_at(text, start);
+        if class & NUMBER != 0 {
+            return start + length;
+        }
+        if text[start] == b' ' && class_at(text, start + 1).0 & NUMBER != 0 {
+            return start + 1;
+        }
+        if class & SPACE != 0 {
+            let first = at_space_too(text, start);
+            if first == start {
+                // A digit ends the text that the pattern sees.
+                return spaces(text, start, |class| class & NUMBER != 0);
+            }
+        }
+        Gpt2::end(text, start)
+    }
+}
+
+impl<const DIGITS: usize> Words for Cl100k<DIGITS> {
+    #[inline]
+    fn end(text: &[u8], start: usize) -> usize {
+        let byte = text[start];
+        if byte == b'\'' {
+            let length = contraction_in_any_case(&text[start + 1..]);
+            if length > 0 {
+                return start + 1 + length;
+            }
+        }
+        let (class, length) = class_at(text, start);
+        if class & LETTER != 0 {
+            return run(text, start + length, |class| class & LETTER != 0);
+        }
+        if class & NUMBER != 0 {
+            return numbers(text, start, DIGITS);
+        }
+        let (next, _) = class_at(text, start + length);
+        if next & LETTER != 0 && !matches!(byte, b'\r' | b'\n') {
+            return run(text, start + length, |class| class & LETTER != 0);
+        }
+        if class & SPACE != 0 {
+            let other = next & (LETTER | NUMBER | SPACE) == 0 && start + length < text.len();
+            if byte != b' ' || !other {
+                return spaces_or_lines(text, start);
+            }
+        }
+        let end = run(text, start + length, |class| class & (LETTER | NUMBER | SPACE) == 0);
+        lines(text, end)
+    }
+}
+
+/// The start of a word that may have a space before it: behind the space, if more than space follows.
+#[inline(always)]
+fn at_space_too(text: &[u8], start: usize) -> usize {
+    let next = start + 1;
+    if text[start] == b' ' && next < text.len() && class_at(text, next).0 & SPACE == 0 {
+        next
+    } else {
+        start
+    }
+}
+
+/// The end of the run that begins at `start`.
+#[inline(always)]
+fn run(text: &[u8], start: usize, belongs: impl Fn(u8) -> bool) -> usize {
+    let mut end = start;
+    while end < text.len() {
+        let (class, length) = class_at(text, end);
+        if !belongs(class) {
+            break;
+        }
+        end += length;
+    }
+    end
+}
+
+/// At most `count` numbers.
+#[inline(always)]
+fn numbers(text: &[u8], start: usize, count: usize) -> usize {
+    let mut end = start;
+    for _ in 0..count {
+        let (class, length) = class_at(text, end);
+        if class & NUMBER == 0 {
+            break;
+        }
+        end += length;
+    }
+    end
+}
+
+/// `\s+(?!\S)|\s+`, where the text also ends before what `stops`.
+#[inline(always)]
+fn spaces(text: &[u8], start: usize, stops: impl Fn(u8) -> bool) -> usize {
+    let (mut end, mut last) = (start, start);
+    while end < text.len() {
+        let (class, length) = class_at(text, end);
+        if class & SPACE == 0 {
+            // The last space belongs to what follows, unless it is the only one.
+            let whole = last == start || stops(class);
+            return if whole { end } else { last };
+        }
+        last = end;
+        end += length;
+    }
+    end
+}
+
+/// `\s*[\r\n]+|\s+(?!\S)|\s+`
+#[inline(always)]
+fn spaces_or_lines(text: &[u8], start: usize) -> usize {
+    let (mut end, mut last, mut line) = (start, start, None);
+    while end < text.len() {
+        let (class, length) = class_at(text, end);
+        if class & SPACE == 0 {
+            break;
+        }
+        last = end;
+        end += length;
+        if matches!(text[last], b'\r' | b'\n') {
+            line = Some(end);
+        }
+    }
+    match line {
+        Some(line) => line,
+        None if end == text.len() || last == start => end,
+        None => last,
+    }
+}
+
+/// `[\r\n]*`
+#[inline(always)]
+fn lines(text: &[u8], start: usize) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    let breaks = rest.iter().take_while(|&&byte| matches!(byte, b'\r' | b'\n'));
+    start + breaks.count()
+}
+
+/// Bytes after the apostrophe of a contraction; 0 if it is none.
+fn contraction(rest: &[u8]) -> usize {
+    match rest {
+        [b's' | b't' | b'm' | b'd', ..] => 1,
+        [b'r' | b'v', b'e', ..] | [b'l', b'l', ..] => 2,
+        _ => 0,
+    }
+}
+
+/// As [`contraction`], in any case; the long s is an s.
+fn contraction_in_any_case(rest: &[u8]) -> usize {
+    match rest {
+        [b's' | b't' | b'm' | b'd' | b'S' | b'T' | b'M' | b'D', ..] => 1,
+        [b'r' | b'v' | b'R' | b'V', b'e' | b'E', ..] | [b'l' | b'L', b'l' | b'L', ..] => 2,
+        [0xC5, 0xBF, ..] => 2,
+        _ => 0,
+    }
+}
+
+/// Class and length of the character at `at`; (0, 0) at the end.
+#[inline(always)]
+fn class_at(text: &[u8], at: usize) -> (u8, usize) {
+    match text.get(at) {
+        Some(&byte) if byte < 0x80 => (ASCII[usize::from(byte)], 1),
+        Some(_) => class_beyond_ascii(&text[at..]),
+        None => (0, 0),
+    }
+}
+
+#[inline(never)]
+fn class_beyond_ascii(rest: &[u8]) -> (u8, usize) {
+    let tail = |index: usize| u32::from(rest.get(index).copied().unwrap_or(0) & 0x3F);
+    let lead = rest.first().copied().unwrap_or(0);
+    let (code, length) = match lead {
+        0..0xE0 => (u32::from(lead & 0x1F) << 6 | tail(1), 2),
+        0xE0..0xF0 => (u32::from(lead & 0x0F) << 12 | tail(1) << 6 | tail(2), 3),
+        _ => (u32::from(lead & 0x07) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3), 4),
+    };
+    let table: &Classes = classes();
+    (char::from_u32(code).map_or(0, |c| table.of(c)), length)
+}
+
+const ASCII: [u8; 128] = {
+    let mut classes = [0; 128];
+    let mut code = 0;
+    while code < 128 {
+        let byte = code as u8;
+        classes[code] = match byte {
+            b'a'..=b'z' => LETTER | LOWER,
+            b'A'..=b'Z' => LETTER | UPPER,
+            b'0'..=b'9' => NUMBER,
+            b'\t'..=b'\r' | b' ' => SPACE,
+            _ if byte.is_ascii_punctuation() => PUNCTUATION,
+            _ => 0,
+        };
+        code += 1;
+    }
+    classes
+};
