@@ -2,6 +2,7 @@
 
 use arrow_array::ArrayRef;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::arrow;
@@ -9,13 +10,8 @@ use crate::error::argument;
 
 /// A column of strings that outlives the GIL.
 pub enum Texts {
-    /// All strings end to end, with the end of each; `None` is null.
-    Owned {
-        /// The strings.
-        bytes: String,
-        /// End of each in `bytes`.
-        ends: Vec<Option<usize>>,
-    },
+    /// Borrowed from Python's strings, which are kept alive.
+    Python(Vec<Option<PyBackedStr>>),
     /// Borrowed from the Arrow buffers.
     Arrow(Vec<ArrayRef>),
 }
@@ -40,22 +36,21 @@ impl Texts {
             .try_iter()
             .map_err(|_| refuse(&kind(values)))?
             .enumerate();
-        let mut bytes = String::new();
-        let mut ends = Vec::with_capacity(values.len().unwrap_or(0));
+        let mut texts = Vec::with_capacity(values.len().unwrap_or(0));
         for (row, value) in rows {
             let value = value?;
             if value.is_none() {
-                ends.push(None);
+                texts.push(None);
                 continue;
             }
-            let text = value.cast::<PyString>().map_err(|_| {
-                let found = kind(&value);
+            let text = value.cast_into::<PyString>().map_err(|error| {
+                let found = kind(&error.into_inner());
                 argument(
                     py,
                     format!("{name}[{row}]: expected a string or None, found {found}"),
                 )
             })?;
-            let text = text.to_str().map_err(|_| {
+            let text = PyBackedStr::try_from(text).map_err(|_| {
                 argument(
                     py,
                     format!(
@@ -64,26 +59,15 @@ impl Texts {
                     ),
                 )
             })?;
-            bytes.push_str(text);
-            ends.push(Some(bytes.len()));
+            texts.push(Some(text));
         }
-        Ok(Self::Owned { bytes, ends })
+        Ok(Self::Python(texts))
     }
 
     /// One view a row.
     pub fn views(&self) -> Vec<Option<&str>> {
         match self {
-            Self::Owned { bytes, ends } => {
-                let mut start = 0;
-                ends.iter()
-                    .map(|end| {
-                        let end = (*end)?;
-                        let text = bytes.get(start..end);
-                        start = end;
-                        text
-                    })
-                    .collect()
-            }
+            Self::Python(texts) => texts.iter().map(Option::as_deref).collect(),
             Self::Arrow(chunks) => {
                 let rows = chunks.iter().map(|chunk| chunk.len()).sum();
                 let mut views = Vec::with_capacity(rows);

@@ -128,6 +128,8 @@ impl Tokenizer {
 impl Tokenizer {
     fn copy(&self, py: Python<'_>) -> PyResult<tokenize::Tokenizer> {
         let source = self.core.source().to_vec();
-        enter(py, || tokenize::Tokenizer::from_bytes(source, "tokenizer contents"))
+        enter(py, || {
+            tokenize::Tokenizer::from_bytes(source, "tokenizer contents")
+        })
     }
 }

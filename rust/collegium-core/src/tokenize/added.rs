@@ -1,5 +1,7 @@
 //! Added tokens: strings that are found in the text before anything else looks at it.
 
+use std::collections::HashSet;
+
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 use memchr::memmem::Finder;
 use regex::Regex;
@@ -64,6 +66,10 @@ impl AddedTokens {
         if tokens.iter().any(|token| token.pattern.is_empty()) {
             return Err("an added token is empty".to_owned());
         }
+        let mut seen = HashSet::new();
+        if !tokens.iter().all(|token| seen.insert(&token.pattern)) {
+            return Err("two added tokens are the same once they are normalized".to_owned());
+        }
         let automaton = AhoCorasickBuilder::new()
             .match_kind(MatchKind::LeftmostLongest)
             .build(tokens.iter().map(|token| &token.pattern))
@@ -112,14 +118,27 @@ impl AddedTokens {
                     end += after.len() - after.trim_start().len();
                 }
                 if done < start {
-                    visit(Piece::Text { start: done, end: start });
+                    visit(Piece::Text {
+                        start: done,
+                        end: start,
+                    });
                 }
-                visit(Piece::Token { id: token.id, start, end });
+                // White space that was all taken by the token before leaves nothing of this one.
+                if start < end {
+                    visit(Piece::Token {
+                        id: token.id,
+                        start,
+                        end,
+                    });
+                }
                 done = end;
             }
         }
         if done != text.len() {
-            visit(Piece::Text { start: done, end: text.len() });
+            visit(Piece::Text {
+                start: done,
+                end: text.len(),
+            });
         }
     }
 
@@ -143,15 +162,20 @@ mod tests {
     use super::{AddedToken, AddedTokens, Piece};
 
     fn pieces(tokens: &[(&str, &str)], text: &str) -> Vec<(Option<u32>, String)> {
-        let tokens = tokens.iter().enumerate().map(|(id, (pattern, flags))| AddedToken {
-            id: id as u32,
-            pattern: (*pattern).to_owned(),
-            single_word: flags.contains('w'),
-            lstrip: flags.contains('l'),
-            rstrip: flags.contains('r'),
-        });
+        let tokens = tokens
+            .iter()
+            .enumerate()
+            .map(|(id, (pattern, flags))| AddedToken {
+                id: id as u32,
+                pattern: (*pattern).to_owned(),
+                single_word: flags.contains('w'),
+                lstrip: flags.contains('l'),
+                rstrip: flags.contains('r'),
+            });
         let mut pieces = Vec::new();
-        let added = AddedTokens::new(tokens.collect()).expect("valid").expect("some");
+        let added = AddedTokens::new(tokens.collect())
+            .expect("valid")
+            .expect("some");
         added.split(text, |piece| {
             pieces.push(match piece {
                 Piece::Text { start, end } => (None, text[start..end].to_owned()),

@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 
 use unicode_general_category::{GeneralCategory, get_general_category};
-use unicode_normalization_alignments::{IsNormalized, char::canonical_combining_class, is_nfc_quick};
+use unicode_normalization_alignments::{
+    IsNormalized, char::canonical_combining_class, is_nfc_quick,
+};
 
 /// `\p{L}`.
 pub(super) const LETTER: u8 = 1;
@@ -62,7 +64,9 @@ impl Classes {
     pub fn of(&self, c: char) -> u8 {
         let code = c as usize;
         let page = self.pages.get(code >> 8).copied().unwrap_or(0);
-        self.bytes.get(usize::from(page)).map_or(0, |entries| entries[code & 0xFF])
+        self.bytes
+            .get(usize::from(page))
+            .map_or(0, |entries| entries[code & 0xFF])
     }
 }
 
@@ -87,8 +91,8 @@ fn class_of(c: char) -> u8 {
         | G::OtherSymbol => PUNCTUATION,
         _ => 0,
     };
-    let stable = canonical_combining_class(c) == 0
-        && is_nfc_quick(std::iter::once(c)) == IsNormalized::Yes;
+    let stable =
+        canonical_combining_class(c) == 0 && is_nfc_quick(std::iter::once(c)) == IsNormalized::Yes;
     let space = if c.is_whitespace() { SPACE } else { 0 };
     category | space | if stable { 0 } else { UNSTABLE }
 }

@@ -30,8 +30,15 @@ pub struct Encoded {
 /// Work for one thread: whole texts, or steps of a long one.
 #[derive(Debug)]
 enum Task {
-    Texts { first: usize, end: usize },
-    Steps { row: usize, steps: Vec<Step>, last: bool },
+    Texts {
+        first: usize,
+        end: usize,
+    },
+    Steps {
+        row: usize,
+        steps: Vec<Step>,
+        last: bool,
+    },
 }
 
 /// What a task came to.
@@ -219,12 +226,20 @@ fn cut(plan: &Plan, text: &str, row: usize, share: usize, tasks: &mut Vec<Task>)
             steps.push(step);
             if bytes >= share {
                 let steps = std::mem::take(&mut steps);
-                tasks.push(Task::Steps { row, steps, last: false });
+                tasks.push(Task::Steps {
+                    row,
+                    steps,
+                    last: false,
+                });
                 bytes = 0;
             }
         });
     });
-    tasks.push(Task::Steps { row, steps, last: true });
+    tasks.push(Task::Steps {
+        row,
+        steps,
+        last: true,
+    });
 }
 
 fn join(mut parts: Vec<Part>, rows: usize, lengths: bool) -> Encoded {

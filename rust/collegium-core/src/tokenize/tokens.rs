@@ -69,7 +69,8 @@ impl Tokens {
         let count = (slots[0] >> COUNT_SHIFT) as usize;
         let end = self.ids.len() + count;
         // Four at once and then cut: cheaper than a loop of unknown length.
-        self.ids.extend_from_slice(&slots.map(|slot| slot & ID_MASK));
+        self.ids
+            .extend_from_slice(&slots.map(|slot| slot & ID_MASK));
         self.ids.truncate(end);
         if self.wanted {
             let first = self.lengths.len();

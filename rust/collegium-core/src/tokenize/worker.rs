@@ -17,7 +17,7 @@ pub(super) struct Worker {
 /// Workers that are not in use. Nothing waits: whoever finds the lock taken makes a new worker.
 #[derive(Debug)]
 pub(super) struct Stash {
-    idle: Mutex<Vec<Box<Worker>>>,
+    idle: Mutex<Vec<Worker>>,
     cache_words: Option<usize>,
 }
 
@@ -36,7 +36,7 @@ impl Stash {
     /// Lend a worker to `work`.
     pub fn lend<R>(&self, work: impl FnOnce(&mut Worker) -> R) -> R {
         let idle = self.idle.try_lock().ok().and_then(|mut idle| idle.pop());
-        let mut worker = idle.unwrap_or_else(|| Box::new(self.fresh()));
+        let mut worker = idle.unwrap_or_else(|| self.fresh());
         let result = work(&mut worker);
         if let Ok(mut idle) = self.idle.try_lock()
             && idle.len() < KEPT

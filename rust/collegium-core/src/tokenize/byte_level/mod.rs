@@ -103,7 +103,11 @@ fn is_nfc(normalizer: Option<&NormalizerWrapper>) -> Result<bool, String> {
 impl Family for ByteLevel {
     fn describe(&self) -> String {
         let nfc = if self.nfc { "NFC, " } else { "" };
-        let prefix = if self.add_prefix_space { ", prefix space" } else { "" };
+        let prefix = if self.add_prefix_space {
+            ", prefix space"
+        } else {
+            ""
+        };
         format!("byte-level BPE: {nfc}{} words{prefix}", self.pattern.name())
     }
 
@@ -135,7 +139,8 @@ fn may_change(text: &str) -> bool {
         return false;
     }
     let classes = classes();
-    text.chars().any(|c| c >= '\u{300}' && classes.of(c) & UNSTABLE != 0)
+    text.chars()
+        .any(|c| c >= '\u{300}' && classes.of(c) & UNSTABLE != 0)
 }
 
 impl ByteLevel {
@@ -150,20 +155,29 @@ impl ByteLevel {
         let mut part = Tokens::with_room(text.len(), true);
         let mut ranges = Vec::new();
         let mut names: Vec<Option<Vec<u8>>> = Vec::new();
-        self.encode_pieces(normalized.get(), worker, &mut part, |tokens, start, name| {
-            let mut start = start;
-            for &length in &tokens.lengths[ranges.len()..] {
-                let end = start + length as usize;
-                let original = tokenizers::tokenizer::normalizer::Range::Normalized(start..end);
-                let range = normalized.convert_offsets(original).unwrap_or(0..0);
-                ranges.push((range.start, range.end));
-                names.push(match name {
-                    Some(token) => ByteTokens::ByteLevel.bytes(token),
-                    None => normalized.get().as_bytes().get(start..end).map(<[u8]>::to_vec),
-                });
-                start = end;
-            }
-        });
+        self.encode_pieces(
+            normalized.get(),
+            worker,
+            &mut part,
+            |tokens, start, name| {
+                let mut start = start;
+                for &length in &tokens.lengths[ranges.len()..] {
+                    let end = start + length as usize;
+                    let original = tokenizers::tokenizer::normalizer::Range::Normalized(start..end);
+                    let range = normalized.convert_offsets(original).unwrap_or(0..0);
+                    ranges.push((range.start, range.end));
+                    names.push(match name {
+                        Some(token) => ByteTokens::ByteLevel.bytes(token),
+                        None => normalized
+                            .get()
+                            .as_bytes()
+                            .get(start..end)
+                            .map(<[u8]>::to_vec),
+                    });
+                    start = end;
+                }
+            },
+        );
         let lengths = byte_lengths(text, &ranges, |token| names.get(token)?.clone());
         out.extend(&part.ids, &lengths);
     }
@@ -205,7 +219,8 @@ impl ByteLevel {
         if self.add_prefix_space && !text.starts_with(' ') && !text.is_empty() {
             let first = out.len();
             self.encode_words(&format!(" {text}"), worker, out);
-            without_prefix(out.lengths_from(first));
+            let character = text.chars().next().map_or(0, char::len_utf8);
+            without_prefix(out.lengths_from(first), character as u32);
         } else {
             self.encode_words(text, worker, out);
         }
@@ -256,9 +271,18 @@ impl ByteLevel {
     }
 }
 
-/// Take back the byte of a space that was put before the text.
-fn without_prefix(lengths: &mut [u32]) {
-    if let Some(first) = lengths.first_mut() {
-        *first -= 1;
+/// Byte lengths without the space that was put before the text. The space touches the first
+/// character, of `character` bytes, so that the token of the space has the whole of it.
+fn without_prefix(lengths: &mut [u32], character: u32) {
+    let Some((first, rest)) = lengths.split_first_mut() else {
+        return;
+    };
+    let mut missing = character.saturating_sub(*first - 1);
+    *first += missing;
+    *first -= 1;
+    for length in rest {
+        let taken = missing.min(*length);
+        *length -= taken;
+        missing -= taken;
     }
 }

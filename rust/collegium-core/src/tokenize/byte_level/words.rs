@@ -1,6 +1,8 @@
 //! Where words end: one scanner for each pattern, reading UTF-8 directly.
 
-use crate::tokenize::classes::{Classes, LETTER, LOWER, NUMBER, PUNCTUATION, SPACE, UPPER, classes};
+use crate::tokenize::classes::{
+    Classes, LETTER, LOWER, NUMBER, PUNCTUATION, SPACE, UPPER, classes,
+};
 
 /// A pattern for words. Together the words are the whole text.
 pub(super) trait Words {
@@ -89,7 +91,9 @@ impl<const DIGITS: usize> Words for Cl100k<DIGITS> {
                 return spaces_or_lines(text, start);
             }
         }
-        let end = run(text, start + length, |class| class & (LETTER | NUMBER | SPACE) == 0);
+        let end = run(text, start + length, |class| {
+            class & (LETTER | NUMBER | SPACE) == 0
+        });
         lines(text, end)
     }
 }
@@ -176,7 +180,9 @@ fn spaces_or_lines(text: &[u8], start: usize) -> usize {
 #[inline(always)]
 fn lines(text: &[u8], start: usize) -> usize {
     let rest = text.get(start..).unwrap_or_default();
-    let breaks = rest.iter().take_while(|&&byte| matches!(byte, b'\r' | b'\n'));
+    let breaks = rest
+        .iter()
+        .take_while(|&&byte| matches!(byte, b'\r' | b'\n'));
     start + breaks.count()
 }
 
@@ -216,7 +222,10 @@ fn class_beyond_ascii(rest: &[u8]) -> (u8, usize) {
     let (code, length) = match lead {
         0..0xE0 => (u32::from(lead & 0x1F) << 6 | tail(1), 2),
         0xE0..0xF0 => (u32::from(lead & 0x0F) << 12 | tail(1) << 6 | tail(2), 3),
-        _ => (u32::from(lead & 0x07) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3), 4),
+        _ => (
+            u32::from(lead & 0x07) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3),
+            4,
+        ),
     };
     let table: &Classes = classes();
     (char::from_u32(code).map_or(0, |c| table.of(c)), length)

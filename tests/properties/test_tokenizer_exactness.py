@@ -1,0 +1,361 @@
+"""The engine against the `tokenizers` package, on everything that could tell them apart.
+
+Ids are compared with the package, byte lengths with the fallback of the core, which takes them
+from the package's offsets. FAMILIES names real files and variants made of them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tokenizers
+
+from collegium._rust import Tokenizer as Core
+
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+
+
+def split(pattern: str) -> dict[str, Any]:
+    regex = {"Regex": pattern}
+    return {"type": "Split", "pattern": regex, "behavior": "Isolated", "invert": False}
+
+
+def llama3(contents: dict[str, Any]) -> None:
+    sequence = [split(LLAMA3), BYTES]
+    contents["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": sequence}
+    contents["model"]["ignore_merges"] = True
+
+
+def digits(contents: dict[str, Any]) -> None:
+    sequence = [
+        {"type": "Digits", "individual_digits": True},
+        {**BYTES, "use_regex": True},
+    ]
+    contents["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": sequence}
+
+
+def prefix_space(contents: dict[str, Any]) -> None:
+    contents["pre_tokenizer"] = {**BYTES, "add_prefix_space": True, "use_regex": True}
+
+
+def flags(contents: dict[str, Any]) -> None:
+    """Added tokens with every flag, some of them pieces of words or of one another."""
+    names = ["yes", "no way", "<m>", "<m>x", "_", "é", " ", "   ", "\n", "e\u0301", "the"]
+    size = max(contents["model"]["vocab"].values()) + len(contents["added_tokens"])
+    for index, name in enumerate(names):
+        for bit, prefix in enumerate(["", "#", "##"]):
+            code = index * 7 + bit * 3
+            contents["added_tokens"].append(
+                {
+                    "id": size + 3 * index + bit + 1,
+                    "content": prefix + name,
+                    "single_word": bool(code & 1),
+                    "lstrip": bool(code & 2),
+                    "rstrip": bool(code & 4),
+                    # Two tokens that NFC makes one would be for the hash map's order to choose.
+                    "normalized": bool(code & 8) and name != "e\u0301",
+                    "special": False,
+                }
+            )
+
+
+FAMILIES: dict[str, tuple[str, Callable[[dict[str, Any]], None] | None]] = {
+    "pythia": ("pythia", None),
+    "gpt2": ("gpt2", None),
+    "qwen3": ("qwen3", None),
+    "llama3": ("gpt2", llama3),
+    "digits": ("gpt2", digits),
+    "prefix-space": ("gpt2", prefix_space),
+    "flags": ("pythia", flags),
+}
+"""Name -> the file, and what is changed in it. All of them have a plan."""
+
+
+class Pair:
+    """A tokenizer and its oracles."""
+
+    def __init__(self, contents: dict[str, Any]) -> None:
+        source = json.dumps(contents)
+        self.ours = Core.from_bytes(source.encode())
+        self.fallback = self.ours.with_fallback()
+        self.oracle = tokenizers.Tokenizer.from_str(source)
+        self.oracle.no_truncation()
+        self.oracle.no_padding()
+        added = [token.content for token in self.oracle.get_added_tokens_decoder().values()]
+        vocabulary = sorted(self.oracle.get_vocab())
+        self.pieces = [*added[:60], *vocabulary[:: max(1, len(vocabulary) // 600)]]
+
+    def check(self, texts: list[str], special: bool = False, lengths: bool = True) -> None:
+        ids, offsets, found = self.ours.encode_batch(texts, special, lengths)
+        rows = self.oracle.encode_batch_fast(texts, add_special_tokens=special)
+        expected = [row.ids for row in rows]
+        counts = np.fromiter(map(len, expected), np.int64, len(expected))
+        flat = np.fromiter((i for row in expected for i in row), np.uint32, int(counts.sum()))
+        if not np.array_equal(np.diff(offsets), counts) or not np.array_equal(ids, flat):
+            for row, text in enumerate(texts):
+                assert ids[offsets[row] : offsets[row + 1]].tolist() == expected[row], repr(text)
+        if lengths:
+            _, _, same = self.fallback.encode_batch(texts, special, True)
+            if not np.array_equal(found, same):
+                for row, text in enumerate(texts):
+                    part = slice(offsets[row], offsets[row + 1])
+                    assert found[part].tolist() == same[part].tolist(), repr(text)
+
+
+@pytest.fixture(scope="module")
+def pair(tokenizer_file) -> Iterator[Callable[[str], Pair]]:
+    made: dict[str, Pair] = {}
+
+    def make(name: str) -> Pair:
+        if name not in made:
+            made.clear()
+            base, change = FAMILIES[name]
+            contents = json.loads(tokenizer_file(base).read_text("utf-8"))
+            if change:
+                change(contents)
+            made[name] = Pair(contents)
+        return made[name]
+
+    yield make
+    made.clear()
+
+
+RANGES = [
+    (0x00, 0x80),
+    (0x20, 0x7F),
+    (0xA0, 0x250),
+    (0x2B0, 0x370),
+    (0x370, 0x530),
+    (0x590, 0x700),
+    (0x900, 0xA00),
+    (0xE00, 0xE80),
+    (0x1100, 0x1200),
+    (0x1E00, 0x2070),
+    (0x2070, 0x2200),
+    (0x2F00, 0x3100),
+    (0x3130, 0x3400),
+    (0x4E00, 0x5000),
+    (0xAC00, 0xAD00),
+    (0xF900, 0xFB50),
+    (0xFE00, 0x10000),
+    (0x1D100, 0x1D800),
+    (0x1F1E6, 0x1F650),
+    (0x0, 0xD800),
+    (0xE000, 0x110000),
+]
+SPACES = [" ", " ", "  ", "   ", "\n", "\n\n", "\r\n", "\t", " \n ", "\u00a0", "\u3000", "\u2028"]
+WORD_LIST = (
+    "the and of to is answer because therefore 42 1234567 3.14 don't DON'T I'LL we've 'RE 's 'S "
+    "'ſ 'll 'lL 'x x² ½ Ⅷ // == ... (a) [b] {c} $x^2$ http://a.b/c?d=e naïve e\u0301 A\u030a "
+    "\u212b ﬁ 각 \u1100\u1161\u11a8 日本語 한국어 हिन्दी ไทย 👩\u200d👧 👍🏽 🏳️ \ufeff \u200b ▁ ▁▁ Ġ "
+    "\0 \x7f \x85 <s> </s> <0x0A> <|endoftext|> CamelCase ALLCAPS snake_case ǅ ʰ ß İ ı \u0345"
+)
+WORDS = WORD_LIST.split(" ")
+
+
+def strings(seed: int, count: int, pieces: list[str]) -> Iterator[str]:
+    """Mixtures of blocks of Unicode, words, spaces, runs and pieces of the vocabulary."""
+    draw = random.Random(seed)
+    for _ in range(count):
+        blocks = draw.choices(RANGES, k=2)
+        parts = []
+        for _ in range(draw.randrange(1, 14)):
+            kind = draw.randrange(8)
+            if kind < 2:
+                low, high = draw.choice(blocks)
+                codes = (draw.randrange(low, high) for _ in range(draw.randrange(1, 4)))
+                parts += [chr(code) for code in codes if not 0xD800 <= code < 0xE000]
+            elif kind < 4:
+                parts.append(draw.choice(SPACES))
+            elif kind < 6:
+                parts.append(draw.choice(WORDS))
+            elif kind < 7:
+                parts.append(draw.choice(pieces))
+            else:
+                parts.append(draw.choice("aé日 \n0.'\u0301") * draw.randrange(1, 40))
+        yield "".join(parts)
+
+
+def batches(texts: Iterator[str], size: int = 5000) -> Iterator[list[str]]:
+    batch = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def check_strings(pair: Pair, seed: int, count: int) -> None:
+    for index, batch in enumerate(batches(strings(seed, count, pair.pieces))):
+        pair.check(batch, special=index % 2 == 1)
+
+
+def characters(step: int) -> list[str]:
+    """Every character; of the planes without any, every `step`-th."""
+    codes = [*range(0xD800), *range(0xE000, 0x32400), *range(0xE0000, 0xE1000)]
+    rest = [*range(0x32400, 0xE0000, step), *range(0xE1000, 0x110000, step)]
+    return [chr(code) for code in [*codes, *rest]]
+
+
+def check_characters(pair: Pair, step: int) -> None:
+    found = characters(step)
+    for first in range(0, len(found), 20000):
+        part = found[first : first + 20000]
+        pair.check(part, lengths=False)
+        rows = [part[i : i + 40] for i in range(0, len(part), 40)]
+        pair.check(["".join(f"a{c}b" for c in row) for row in rows])
+        pair.check(["".join(f" {c} '{c}e 1{c}." for c in row) for row in rows])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_strings(pair, name):
+    assert pair(name).ours.engine == "native"
+    check_strings(pair(name), 1, 2000)
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("name", FAMILIES)
+def test_many_strings(pair, name):
+    check_strings(pair(name), 2, 100_000)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_million_strings(pair, name):
+    check_strings(pair(name), 3, 1_000_000)
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_character(pair, name):
+    check_characters(pair(name), 97)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_code_point(pair, name):
+    check_characters(pair(name), 1)
+
+
+def corpus(folder: Path, every: int = 1) -> list[str]:
+    """All strings of the files of questions and rationales, or each `every`-th."""
+    found: dict[str, None] = {}
+
+    def collect(value: Any) -> None:
+        if isinstance(value, str):
+            found[value] = None
+        elif isinstance(value, dict):
+            for entry in value.values():
+                collect(entry)
+        elif isinstance(value, list):
+            for entry in value:
+                collect(entry)
+
+    for path in sorted(folder.rglob("*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for line in file:
+                collect(json.loads(line))
+    return list(found)[::every]
+
+
+@pytest.mark.ci
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", [n for n, (base, change) in FAMILIES.items() if change is None])
+def test_every_real_text(pair, shared, name):
+    if not (texts := corpus(shared / "data")):
+        pytest.skip(f"no rationales in {shared / 'data'}")
+    for number, first in enumerate(range(0, len(texts), 5000)):
+        pair(name).check(texts[first : first + 5000], lengths=number % 5 == 0)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_cache_changes_nothing(pair, name):
+    texts = list(strings(4, 1500, pair(name).pieces)) * 2
+    expected = [a.tolist() for a in pair(name).ours.encode_batch(texts, False, True)]
+    for words in (0, 4, 64):
+        other = pair(name).ours.with_cache(words)
+        assert [a.tolist() for a in other.encode_batch(texts, False, True)] == expected
+
+
+LONG = """
+import sys, hashlib, gzip
+from collegium._rust import Tokenizer
+texts = sys.stdin.read().split("\\0")
+ours = Tokenizer.from_file(sys.argv[1])
+for special in (False, True):
+    found = ours.encode_batch(texts, special, True)
+    print(hashlib.sha256(b"".join(a.tobytes() for a in found)).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_threads_and_cuts_change_nothing(pair, name, tmp_path):
+    """Texts of megabytes are cut and shared by the threads."""
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(pair(name).ours.to_bytes())
+    some = [text for text in strings(5, 12000, pair(name).pieces) if "\0" not in text]
+    texts = [" and so ".join(some[:9000]), *some[9000:], "", " ".join(some[:6000]) + "  \n"]
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", LONG, str(path)],
+            input="\0".join(texts),
+            env={**os.environ, "COLLEGIUM_NUM_THREADS": count},
+            check=True,
+            capture_output=True,
+            encoding="utf-8",
+        ).stdout
+        for count in ("1", "3")
+    }
+    assert len(digests) == 1
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    before = time.process_time()
+    work()
+    return time.process_time() - before
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("kind", ["one letter", "no spaces", "hexadecimal"])
+def test_long_words_take_linear_time(pair, name, kind):
+    draw = random.Random(6)
+    size = 1 << 19
+    text = {
+        "one letter": "a" * size,
+        "no spaces": "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=size)),
+        "hexadecimal": "".join(draw.choices("0123456789abcdef", k=size)),
+    }[kind]
+    ours = pair(name).ours
+    ratios = []
+    for _ in range(8):
+        once = seconds(lambda: ours.encode_batch([text[: size // 2]], False, True))
+        twice = seconds(lambda: ours.encode_batch([text], False, True))
+        ratios.append(twice / once)
+        if min(ratios) < 2.5:
+            return
+    pytest.fail(f"twice the text takes {min(ratios):.2f} times as long at best")
+
+
+def test_no_texts(pair):
+    ids, offsets, lengths = pair("gpt2").ours.encode_batch([], True, True)
+    assert (len(ids), offsets.tolist(), len(lengths)) == (0, [0], 0)
