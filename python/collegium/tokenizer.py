@@ -131,8 +131,21 @@ class Tokenizer:
 
     @property
     def engine(self) -> str:
-        """Name of the program that encodes: ``tokenizers``."""
+        """What encodes: ``native``, or ``tokenizers``, the crate of that name."""
         return self._core.engine
+
+    @property
+    def plan(self) -> str:
+        """Parts of the plan by which the native engine encodes, or why none covers the file."""
+        return self._core.plan
+
+    def with_cache(self, words: int) -> Tokenizer:
+        """Return the same tokenizer with word caches of `words` words a thread, or with none."""
+        return Tokenizer(self._core.with_cache(words))
+
+    def with_fallback(self) -> Tokenizer:
+        """Return the same tokenizer on the ``tokenizers`` crate: slow, an oracle for checks."""
+        return Tokenizer(self._core.with_fallback())
 
     @property
     def vocab_size(self) -> int:

@@ -53,7 +53,7 @@ pub(super) fn compile(parts: Parts<'_>) -> Result<Box<dyn Family>, String> {
     let (pattern, add_prefix_space) = Pattern::of(parts.inner.get_pre_tokenizer())?;
     let vocab = model.get_vocab();
     let mut bytes = [u32::MAX; 256];
-    for (byte, id) in (0u8..).zip(&mut bytes) {
+    for (byte, id) in (0..=u8::MAX).zip(&mut bytes) {
         let name = ByteTokens::character(byte).to_string();
         match vocab.get(&name) {
             Some(&found) => *id = found,
