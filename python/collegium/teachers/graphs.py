@@ -8,6 +8,7 @@ from typing import Literal
 
 from collegium.example import Example, Rationale
 from collegium.graphs.answers import Agrees, numbers
+from collegium.graphs.chains import Chain, chains_graph
 from collegium.graphs.graph import Answer, Source, ThoughtGraph
 from collegium.graphs.linear import best_path
 from collegium.graphs.policy import Policy
@@ -19,6 +20,8 @@ from collegium.teachers.base import prompt_hash
 
 GraphForm = Literal["staged", "tagged", "json"]
 """Tagged lines in stages, tagged lines at once, JSON at once."""
+GraphSource = Literal["staged", "tagged", "json", "samples"]
+"""One of these forms, or a graph woven from a teacher's sampled rationales."""
 
 PROMPTS: Mapping[GraphForm, GraphPrompts] = {
     "staged": GraphPrompts(),
@@ -138,6 +141,53 @@ def read_graph(
         repairs=repairs,
     )
     return mended.graph.model_copy(update={"teacher": source})
+
+
+def with_sampled_graph(
+    example: Example, entries: Sequence[Rationale], task: Task, *, policy: Policy
+) -> list[Rationale]:
+    """Return a teacher's samples, the first right one with a graph woven from all of them.
+
+    Without a gold answer all samples that state an answer count as undecided ways. A graph that
+    the policy rejects is left out.
+    """
+    gold = example.answer
+    chains = [
+        Chain(
+            entry.text,
+            entry.answer if entry.parsed else None,
+            None if gold is None else task.check(entry.answer, example),
+        )
+        for entry in entries
+    ]
+    carrier = next((i for i, c in enumerate(chains) if c.answer is not None and c.correct), None)
+    if carrier is None and gold is None:
+        carrier = next((i for i, c in enumerate(chains) if c.answer is not None), None)
+    if carrier is None:
+        return list(entries)
+    known = None
+    if gold is not None:
+        checker = "numeric" if numbers(gold) == [gold.strip()] else "none"
+        known = Answer(value=gold, checker=checker, verified=True)
+    woven = chains_graph(
+        task.input_text(example),
+        chains,
+        graph_id=f"{example.id}/{entries[carrier].teacher}",
+        conclusion=task.conclusion(gold if gold is not None else str(chains[carrier].answer)),
+        answer=known,
+        source=Source(model=entries[carrier].teacher),
+        license=entries[carrier].licence,
+    )
+    if woven.graph is None:
+        return list(entries)
+    mended = repair(woven.graph, policy, agrees=judge(task, example))
+    if mended.graph is None:
+        return list(entries)
+    source = Source(model=entries[carrier].teacher, repairs=dict(sorted(mended.repairs.items())))
+    text = mended.graph.model_copy(update={"teacher": source}).to_json()
+    out = list(entries)
+    out[carrier] = out[carrier].model_copy(update={"graph": text})
+    return out
 
 
 def judge(task: Task, example: Example) -> Agrees:

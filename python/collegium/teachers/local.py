@@ -17,7 +17,13 @@ from collegium.tasks.base import Task
 from collegium.tasks.parsing import cut
 from collegium.teachers.base import Teacher, TeacherConfig, prompt_hash
 from collegium.teachers.checkpoints import check_directory, load_checkpoint
-from collegium.teachers.graphs import PROMPTS, Completion, GraphForm, ask_for_graphs
+from collegium.teachers.graphs import (
+    PROMPTS,
+    Completion,
+    GraphSource,
+    ask_for_graphs,
+    with_sampled_graph,
+)
 
 
 class LocalConfig(TeacherConfig, frozen=True):
@@ -44,8 +50,9 @@ class LocalConfig(TeacherConfig, frozen=True):
     seed: int = Field(default=0, ge=0)
     licence: str | None = None
     """Terms under which the texts may be used; carried along with each rationale."""
-    graph: GraphForm | None = None
-    """Ask for thought graphs: as tagged lines in stages or at once, or as JSON."""
+    graph: GraphSource | None = None
+    """Thought graphs: asked for as tagged lines in stages or at once, or as JSON; `samples`: woven
+    from the sampled rationales."""
     graph_policy: Literal["default", "beluga"] = "default"
     """What is demanded of a graph; one that falls short and cannot be mended is left out."""
 
@@ -55,6 +62,8 @@ class LocalConfig(TeacherConfig, frozen=True):
             raise ValueError("give exactly one of checkpoint and train")
         if self.samples > 1 and self.temperature == 0:
             raise ValueError("samples above 1 are all the same at temperature 0; set temperature")
+        if self.graph == "samples" and self.samples < 2:
+            raise ValueError("graph: samples weaves several rationales; set samples to 2 or more")
         return self
 
     def sees_gold(self, name: str, task: Task) -> bool:
@@ -105,7 +114,7 @@ class LocalTeacher(Teacher):
         probe = Example(id="probe", task=self.task.name, split="", question="?", answer="?")
         gold = probe.answer if self.config.forced_gold else None
         form = self.prompt(probe) if self.prompt else self.task.teacher_prompt(probe, gold=gold)
-        if self.config.graph:
+        if self.config.graph in PROMPTS:
             prompts = PROMPTS[self.config.graph]
             form = "\n".join(prompts.prompt("?", stage, gold=gold) for stage in prompts.stages)
         return {**kept, "checkpoint": digest_path(self.checkpoint), "form": prompt_hash(form)}
@@ -141,16 +150,26 @@ class LocalTeacher(Teacher):
         for start in range(0, len(jobs), self.config.batch_size):
             batch = jobs[start : start + self.config.batch_size]
             chosen = [(examples[index], sample) for index, sample in batch]
-            made = self._graphs(chosen) if self.config.graph else self._generate(chosen)
+            made = self._graphs(chosen) if self._asks_for_graphs else self._generate(chosen)
             for (index, _), rationale in zip(batch, made, strict=True):
                 out[index].append(rationale)
-        return out
+        if self.config.graph != "samples":
+            return out
+        policy = POLICIES[self.config.graph_policy]
+        return [
+            with_sampled_graph(example, entries, self.task, policy=policy)
+            for example, entries in zip(examples, out, strict=True)
+        ]
+
+    @property
+    def _asks_for_graphs(self) -> bool:
+        return self.config.graph in PROMPTS
 
     def _graphs(self, jobs: Sequence[tuple[Example, int]]) -> list[Rationale]:
         return ask_for_graphs(
             jobs,
             self._ask,
-            self.config.graph or "staged",
+            self.config.graph if self.config.graph in PROMPTS else "staged",
             self.task,
             self.name,
             policy=POLICIES[self.config.graph_policy],
