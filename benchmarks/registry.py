@@ -8,4 +8,5 @@ from __future__ import annotations
 
 BENCHMARKS: dict[str, str] = {
     "import": "import_time",
+    "kernels": "kernel_losses",
 }

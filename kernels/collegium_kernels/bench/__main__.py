@@ -1,0 +1,51 @@
+"""``python -m collegium.kernels.bench``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from . import __doc__ as about
+from .cases import CASES
+from .measure import IMPLEMENTATIONS
+from .runner import add_arguments, run
+from .table import markdown, title
+
+
+def main() -> None:
+    """Parse the command line, measure, write the result."""
+    parser = argparse.ArgumentParser(
+        prog="python -m collegium.kernels.bench",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    parser.add_argument("--json", type=Path, help="where the result goes; `-` prints it")
+    parser.add_argument("--table", action="store_true", help="print Markdown tables")
+    parser.add_argument("--list", action="store_true", help="list cases and implementations")
+    args = parser.parse_args()
+    if args.list:
+        for name, case in CASES.items():
+            print(f"{name:20} {title(vars(case))}")
+        print()
+        for name, item in IMPLEMENTATIONS.items():
+            print(f"{name:28} {item.note} ({', '.join(item.devices)})")
+        return
+    if args.json and str(args.json) != "-" and not args.json.parent.is_dir():
+        parser.error(f"--json {args.json}: the folder does not exist")
+    result = run(args)
+    if args.one:
+        print(json.dumps(result))
+        return
+    if args.table:
+        print(markdown(result))
+    if args.json and str(args.json) != "-":
+        args.json.write_text(json.dumps(result, indent=1) + "\n")
+    elif not args.table:
+        json.dump(result, sys.stdout, indent=1)
+        print()
+
+
+main()
