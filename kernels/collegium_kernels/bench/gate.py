@@ -15,7 +15,7 @@ from ..reference import reference_loss
 from .cases import Case
 from .inputs import Inputs, blocks, cap
 
-TOKENS = {"cpu": 128, "cuda": 256}
+TOKENS = {"cpu": 64, "cuda": 256}
 LIMIT_OURS = {torch.float32: 2e-5, torch.bfloat16: 6e-3, torch.float16: 2e-3}
 LIMIT_RIVALS = 0.5
 """Relative. Generous: logits rounded to bfloat16 cost up to a fifth of the gradient, and that is

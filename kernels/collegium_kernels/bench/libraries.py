@@ -236,18 +236,30 @@ def torch_ce(case: Case, given: Inputs) -> Step:
 _GPU = ("cuda",)
 
 LIBRARIES: dict[str, Implementation] = {
-    "Liger fused JSD": Implementation(liger_fused, "LigerFusedLinearJSD, fp32 dW", _GPU),
+    "Liger fused JSD": Implementation(
+        liger_fused, "LigerFusedLinearJSD, fp32 dW", _GPU, library="liger_kernel"
+    ),
     "Liger chunked JSD, compiled": Implementation(
-        liger_chunked(True), "LigerFusedLinearJSDLoss, compiled, best chunk", _GPU
+        liger_chunked(True),
+        "LigerFusedLinearJSDLoss, compiled, best chunk",
+        _GPU,
+        library="liger_kernel",
     ),
     "Liger chunked JSD": Implementation(
-        liger_chunked(False), "LigerFusedLinearJSDLoss, not compiled, best chunk"
+        liger_chunked(False),
+        "LigerFusedLinearJSDLoss, not compiled, best chunk",
+        library="liger_kernel",
     ),
     "Liger dense-target KL": Implementation(
-        liger_dense, "LigerFusedLinearKLDivLoss, target made on the spot", _GPU
+        liger_dense,
+        "LigerFusedLinearKLDivLoss, target made on the spot",
+        _GPU,
+        library="liger_kernel",
     ),
-    "TRL GKD": Implementation(trl_gkd, "generalized_jsd_loss on full logits"),
-    "TRL chunked": Implementation(trl_chunked, "ChunkedDivergenceFunction"),
-    "cut-cross-entropy": Implementation(cce, "CE only", _GPU, ce_only=True),
+    "TRL GKD": Implementation(trl_gkd, "generalized_jsd_loss on full logits", library="trl"),
+    "TRL chunked": Implementation(trl_chunked, "ChunkedDivergenceFunction", library="trl"),
+    "cut-cross-entropy": Implementation(
+        cce, "CE only", _GPU, ce_only=True, library="cut_cross_entropy"
+    ),
     "torch linear_cross_entropy": Implementation(torch_ce, "CE only, chunked", ce_only=True),
 }

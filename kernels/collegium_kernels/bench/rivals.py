@@ -38,6 +38,8 @@ class Implementation:
     """Cross-entropy alone: another, smaller job, for orientation."""
     floor: bool = False
     """No loss at all: what the job's parts cost on their own."""
+    library: str = ""
+    """The module that it needs beside torch."""
 
 
 def need(condition: bool, lack: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
+import importlib.util
 import json
 import os
 import platform
@@ -62,7 +63,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             if args.budget and time.monotonic() - started > args.budget:
                 not_run.append(f"{case}: {name} ({part})")
                 continue
-            found = _child(args, case, name, part)
+            library = IMPLEMENTATIONS[name].library
+            if library and importlib.util.find_spec(library) is None:
+                found = {"status": "absent", "why": f"{library} is not installed"}
+            else:
+                found = _child(args, case, name, part)
             print(f"{case} | {name} | {part}: {json.dumps(found)}", file=sys.stderr, flush=True)
             runs[name].append(found)
         results = {name: merge(found) for name, found in runs.items() if found}
