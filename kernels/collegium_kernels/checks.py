@@ -47,6 +47,12 @@ def tensor(
     """Refuse what is not a tensor of `shape` (names stand for any size) on the right device."""
     if not isinstance(value, Tensor):
         raise refuse(name, f"a tensor {_sizes(shape)}", type(value).__name__)
+    if hasattr(value, "full_tensor"):
+        raise refuse(
+            name,
+            "a whole tensor: call the loss inside the sharded module's forward, where it is one",
+            "a DTensor",
+        )
     fits = value.dim() == len(shape) and all(
         isinstance(want, str) or want == have for want, have in zip(shape, value.shape, strict=True)
     )
@@ -155,7 +161,7 @@ def check_teacher(name: str, teacher: Any, like: Tensor, vocabulary: int, diverg
             type(teacher).__name__,
         )
     check_weight(f"{name}.mix", teacher.mix, tokens, like)
-    if not isinstance(teacher.mix, Tensor) and teacher.mix < 0:
+    if not isinstance(teacher.mix, Tensor) and not teacher.mix >= 0:
         raise refuse(f"{name}.mix", "a number >= 0", teacher.mix)
 
 
@@ -171,6 +177,18 @@ def _check_columns(name: str, columns: Any, width: int, vocabulary: int, like: T
             "and -1 above",
             "None",
         )
+
+
+def check_teachers(teachers: Any) -> None:
+    """Refuse what is no sequence of teachers, a single one above all."""
+    if not isinstance(teachers, Sequence) or isinstance(teachers, str):
+        raise refuse("teachers", "a list of teachers, which may be empty", type(teachers).__name__)
+
+
+def check_workspace(value: Any) -> None:
+    """Refuse a workspace that is neither None nor a number of bytes."""
+    if value is not None and not value >= 1:
+        raise refuse("workspace_bytes", "None or a number of bytes", value)
 
 
 def check_mix(teachers: Sequence[Any], kd_weight: Any) -> None:
@@ -275,21 +293,23 @@ def _check_support(
     if problem.divergence != "reverse_kl":
         return
     if isinstance(teacher, LogitsTeacher):
-        impossible = torch.isneginf(teacher.logits[live]).any(0)
-    elif teacher.bias is not None:
-        impossible = torch.isneginf(teacher.bias)
+        impossible = torch.isneginf(teacher.logits[live])
+    elif teacher.bias is not None and teacher.softcap is None:
+        impossible = torch.isneginf(teacher.bias)[None]
     else:
         return
     if teacher.columns is not None:
         columns = teacher.columns.long()
-        impossible = impossible[columns.clamp(min=0)] & (columns >= 0)
+        impossible = impossible[:, columns.clamp(min=0)] & (columns >= 0)
     possible = torch.ones_like(impossible)
-    if problem.bias is not None:
-        possible = ~torch.isneginf(problem.bias)
-    if problem.weight is None:
-        possible = possible & ~torch.isneginf(problem.student[live]).all(0)
-    if bool((impossible & possible).any()):
-        column = int((impossible & possible).nonzero()[0, 0])
+    # A soft-cap makes every logit finite.
+    if problem.softcap is None and problem.bias is not None:
+        possible = possible & ~torch.isneginf(problem.bias)
+    if problem.softcap is None and problem.weight is None:
+        possible = possible & ~torch.isneginf(problem.student[live])
+    infinite = (impossible & possible).any(0)
+    if bool(infinite.any()):
+        column = int(infinite.nonzero()[0, 0])
         raise refuse(
             f"{name}",
             "finite logits wherever the student's are, since reverse_kl is infinite otherwise "

@@ -130,8 +130,10 @@ def distill_loss(
     """Distillation plus cross-entropy from logits that exist already.
 
     The same loss as `linear_distill_loss` with ``z = cap(logit_scale * (student_logits +
-    student_bias))`` and student_logits [N, V]; all other arguments mean the same. The gradient in
-    the logits is [N, V], so where memory counts give hidden states and head instead.
+    student_bias))`` and student_logits [N, V] floating; all other arguments, the result and the
+    errors are the same: ``forward_kl`` is KL(teacher || student), ``reverse_kl`` is
+    KL(student || teacher), ``jsd`` is beta KL(teacher || m) + (1 - beta) KL(student || m). The
+    gradient in the logits is [N, V], so where memory counts give hidden states and head instead.
     """
     checks.tensor("student_logits", student_logits, ["N", "V"])
     problem = build_problem(
@@ -185,6 +187,7 @@ def build_problem(
     checks.check_weight("kd_weight", kd_weight, tokens, student)
     checks.check_weight("ce_weight", ce_weight, tokens, student)
     checks.check_normalizer(normalizer, student)
+    checks.check_teachers(teachers)
     for k, teacher in enumerate(teachers):
         checks.check_teacher(f"teachers[{k}]", teacher, student, vocabulary, divergence)
     checks.check_mix(teachers, kd_weight)
@@ -211,8 +214,7 @@ def build_problem(
 def evaluate(problem: Problem, implementation: str, workspace_bytes: int | None) -> DistillLoss:
     """Evaluate a problem with the implementation of that name."""
     check_implementation(implementation)
-    if workspace_bytes is not None and workspace_bytes < 1:
-        raise checks.refuse("workspace_bytes", "None or a number of bytes", workspace_bytes)
+    checks.check_workspace(workspace_bytes)
     if implementation == "reference":
         checks.check_values(problem)
         return reference_loss(problem)

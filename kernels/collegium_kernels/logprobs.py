@@ -56,6 +56,7 @@ def linear_token_logprobs(
         ValueError: an argument does not fit.
     """
     check_implementation(implementation)
+    checks.check_workspace(workspace_bytes)
     checks.check_options("forward_kl", 0.5, temperature, softcap)
     checks.tensor("hidden", hidden, ["N", "D"])
     checks.tensor("weight", weight, ["V", hidden.shape[1]], hidden)

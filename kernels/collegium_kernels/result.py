@@ -20,11 +20,12 @@ class DistillLoss:
     ce: Tensor
     """[] the cross-entropy part, weighted and normalised."""
     kd: Tensor
-    """[] the distillation part, weighted (with T^2) and normalised."""
+    """[] the distillation part, weighted (with T^2) and normalised: of KL(teacher || student) for
+    ``forward_kl``, of KL(student || teacher) for ``reverse_kl``, of their mixture for ``jsd``."""
     per_token: Tensor
     """[N] weighted, not normalised; 0 where ignored. For its gradient: `linear_token_logprobs`."""
     per_teacher: Tensor
-    """[K] mean of D_k, without weights and T^2, over tokens with label, kd_weight and mix > 0;
+    """[K] mean of D_k in nats, without weights and T^2, over tokens with label, kd_weight and mix > 0;
     0 where there are none."""
     student_entropy: Tensor
     """[] mean entropy in nats of the student's distribution at T = 1 over the seen tokens."""

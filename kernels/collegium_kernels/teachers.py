@@ -3,7 +3,8 @@
 Shapes: N tokens, V student vocabulary, Vt the teacher's, Dt the teacher's hidden size.
 `mix` weighs the teacher per call (float) or per token ([N]); several teachers with positive mix
 on a token are a mixture of losses, one teacher per token is routing. A token with mix 0 costs the
-teacher nothing. Weights are constants: no gradient flows into a teacher.
+teacher nothing. Weights are constants: no gradient flows into a teacher. With every kind of teacher
+``forward_kl`` is KL(teacher || student) and ``reverse_kl`` is KL(student || teacher).
 """
 
 from __future__ import annotations

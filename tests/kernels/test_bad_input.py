@@ -76,6 +76,9 @@ REFUSED = [
     ({"labels": torch.zeros(N)}, "labels: expected int64 or int32 ids, got torch.float32"),
     ({"teachers": [live(hidden=torch.randn(N, 3).half())]}, r"teachers\[0\].weight: .*float16"),
     ({"teachers": [listed(ids=torch.zeros(N, 3))]}, r"teachers\[0\].ids: expected int64"),
+    ({"teachers": live()}, "teachers: expected a list of teachers.*got LiveTeacher"),
+    ({"teachers": [live(mix=float("nan"))]}, r"teachers\[0\].mix: expected a number >= 0, got nan"),
+    ({"teachers": [live(hidden=torch.randn(N, 3, device="meta"))]}, r"\[0\].hidden: .*device cpu"),
     ({"teachers": ["gpt"]}, r"teachers\[0\]: expected a LiveTeacher.*got str"),
     ({"kd_weight": "much"}, "kd_weight: expected a number or a tensor"),
     ({"labels": torch.zeros(N, device="meta").long()}, "labels: expected device cpu"),
@@ -168,3 +171,32 @@ def test_masking_both_sides_makes_reverse_kl_finite():
         **arguments(teachers=[live(bias=bias)], divergence="reverse_kl", student_bias=bias)
     )
     assert out.loss.isfinite()
+
+
+def test_support_is_compared_token_by_token():
+    """What a teacher rules out on one token does not count on another."""
+    student, teacher = torch.randn(N, V), torch.randn(N, V)
+    student[0, 3] = teacher[0, 3] = -torch.inf
+    labels = torch.zeros(N, dtype=torch.long)
+    options = {"divergence": "reverse_kl", "ce_weight": 0.0}
+    for implementation in ("torch", "reference"):
+        out = distill_loss(
+            student, labels, [LogitsTeacher(teacher)], implementation=implementation, **options
+        )
+        assert out.loss.isfinite()
+    student[0, 3] = 0.0
+    with pytest.raises(ValueError, match="-inf for student id 3"):
+        distill_loss(student, labels, [LogitsTeacher(teacher)], **options)
+
+
+def test_a_soft_cap_leaves_nothing_infinite():
+    bias = torch.tensor([0.0] * 7 + [-torch.inf] * 13)
+    capped = live(bias=bias, softcap=5.0)
+    out = linear_distill_loss(**arguments(teachers=[capped], divergence="reverse_kl"))
+    assert out.loss.isfinite()
+    with pytest.raises(ValueError, match="-inf for student id 7"):
+        linear_distill_loss(
+            **arguments(teachers=[live(bias=bias)], divergence="reverse_kl"),
+            student_bias=bias,
+            softcap=5.0,
+        )

@@ -1,14 +1,16 @@
 """One process, one (case, implementation): first right or wrong, then time and memory.
 
-On a CPU both are processes of their own: memory that the comparison freed would otherwise count
-as already there. Time on a CPU is given as wall clock and as processor time of all threads, which
+Memory that the comparison freed is given back to the system first. Time on a CPU is given as wall clock and as processor time of all threads, which
 other programs on the machine disturb less.
 """
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import statistics
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +25,6 @@ from .libraries import LIBRARIES
 from .rivals import TORCH_ONLY, Implementation, Step, Unsupported
 
 IMPLEMENTATIONS = TORCH_ONLY | LIBRARIES
-PARTS = ("check", "time", "both")
 MB = 1 << 20
 _WARM_UP = 3
 _L2_BYTES = 256 << 20
@@ -35,7 +36,7 @@ def measure(case_name: str, name: str, part: str, device: str, seconds: float) -
     Args:
         case_name: a key of `CASES`.
         name: a key of `IMPLEMENTATIONS`.
-        part: "check", "time" or "both".
+        part: "both", or "time" where the comparison has been made.
         device: "cpu" or "cuda".
         seconds: how long to go on repeating on a GPU.
     """
@@ -44,10 +45,11 @@ def measure(case_name: str, name: str, part: str, device: str, seconds: float) -
         return {"status": "unsupported", "why": f"not run on {device}"}
     try:
         found: dict[str, Any] = {"status": "measured"}
-        if part != "time" and not implementation.floor:
-            found |= _check(case, implementation, device)
-        if part != "check" and found["status"] == "measured":
-            given = build(case, device)
+        given = build(case, device)
+        if part == "both" and not implementation.floor:
+            found |= _check(case, implementation, given)
+            _give_back(device)
+        if found["status"] == "measured":
             timed = _time_gpu if device == "cuda" else _time_cpu
             found |= timed(case, implementation, given, seconds)
         return found
@@ -59,20 +61,26 @@ def measure(case_name: str, name: str, part: str, device: str, seconds: float) -
         return {"status": "out of memory", "why": "the device's memory does not suffice"}
 
 
-def _check(case: Case, implementation: Implementation, device: str) -> dict[str, Any]:
-    tokens = min(case.tokens, gate.TOKENS[device])
-    few = replace(case, tokens=tokens, masked=0.25 if case.masked else 0.0)
-    given = build(few, device)
-    given.forget_gradients()
-    implementation.prepare(few, given)()
-    errors = gate.errors(few, given, ce_only=implementation.ce_only)
-    limit = gate.LIMIT_OURS[few.torch_dtype] if implementation.ours else gate.LIMIT_RIVALS
+def _check(case: Case, implementation: Implementation, given: Inputs) -> dict[str, Any]:
+    few = given.first(gate.TOKENS[given.hidden.device.type])
+    fewer = replace(case, tokens=len(few.labels))
+    implementation.prepare(fewer, few)()
+    errors = gate.errors(fewer, few, ce_only=implementation.ce_only)
+    limit = gate.LIMIT_OURS[case.torch_dtype] if implementation.ours else gate.LIMIT_RIVALS
     # Not `>`: a NaN must not pass.
     right = all(value <= limit for value in errors.values())
     found: dict[str, Any] = {"status": "measured" if right else "wrong", **errors}
     if not right:
         found["why"] = f"a gradient is further than {limit:g} from float64"
     return found
+
+
+def _give_back(device: str) -> None:
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.empty_cache()
+    elif sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _gradient_bytes(given: Inputs) -> int:

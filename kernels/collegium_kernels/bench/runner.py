@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for case in names:
         among = [n for n in implementations if n in (CASES[case].among or implementations)]
         runs: dict[str, list[dict[str, Any]]] = {name: [] for name in among}
-        for part, name in _plan(among, rounds, args.device):
+        for part, name in _plan(among, rounds):
             if any(found["status"] != "measured" for found in runs[name]):
                 continue
             if args.budget and time.monotonic() - started > args.budget:
@@ -76,11 +76,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return {**result, "bars": bars(args.device, cases)}
 
 
-def _plan(implementations: list[str], rounds: int, device: str) -> Iterator[tuple[str, str]]:
-    if device == "cpu":
-        yield from (("check", n) for n in implementations if not IMPLEMENTATIONS[n].floor)
-    for _ in range(rounds):
-        yield from (("time" if device == "cpu" else "both", name) for name in implementations)
+def _plan(implementations: list[str], rounds: int) -> Iterator[tuple[str, str]]:
+    for number in range(rounds):
+        yield from (("time" if number else "both", name) for name in implementations)
 
 
 def _job(name: str) -> dict[str, Any]:
@@ -107,8 +105,7 @@ def _child(args: argparse.Namespace, case: str, name: str, part: str) -> dict[st
     command += ["--device", args.device, "--seconds", str(args.seconds)]
     # A thread that waits for another must not burn processor time meanwhile.
     environ = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-    if part == "check":
-        environ.pop("COLLEGIUM_CHECKS", None)
+    environ.pop("COLLEGIUM_CHECKS", None)
     with _locked(args.lock):
         try:
             done = subprocess.run(
