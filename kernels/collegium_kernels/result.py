@@ -25,8 +25,8 @@ class DistillLoss:
     per_token: Tensor
     """[N] weighted, not normalised; 0 where ignored. For its gradient: `linear_token_logprobs`."""
     per_teacher: Tensor
-    """[K] mean of D_k in nats, without weights and T^2, over tokens with label, kd_weight and mix > 0;
-    0 where there are none."""
+    """[K] mean of D_k in nats, without weights and T^2, over tokens with label, kd_weight and
+    mix > 0; 0 where there are none."""
     student_entropy: Tensor
     """[] mean entropy in nats of the student's distribution at T = 1 over the seen tokens."""
     top1_agreement: Tensor

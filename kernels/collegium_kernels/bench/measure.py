@@ -1,7 +1,7 @@
 """One process, one (case, implementation): first right or wrong, then time and memory.
 
-Memory that the comparison freed is given back to the system first. Time on a CPU is given as wall clock and as processor time of all threads, which
-other programs on the machine disturb less.
+Memory that the comparison freed is given back to the system first. Time on a CPU is given as wall
+clock and as processor time of all threads, which other programs on the machine disturb less.
 """
 
 from __future__ import annotations
