@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-pytestmark = [pytest.mark.ci, pytest.mark.unpoisoned]
+pytestmark = [pytest.mark.ci, pytest.mark.unpoisoned, pytest.mark.timeout(900)]
 
 PROGRAM = '''
 import os, sys
@@ -92,7 +92,7 @@ def test_fully_shard(tmp_path):
         )
         for rank in range(2)
     ]
-    outputs = [rank.communicate(timeout=280) for rank in ranks]
+    outputs = [rank.communicate(timeout=850) for rank in ranks]
     for rank, (out, err) in zip(ranks, outputs, strict=True):
         assert rank.returncode == 0, err[-2000:]
         assert out.strip() == "same"
