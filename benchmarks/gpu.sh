@@ -56,7 +56,7 @@ markers =
     unpoisoned: leave torch.empty alone
     timeout: seconds
 INI
-    timeout 270 "$python" -m pytest -c "$work/pytest.ini" --rootdir . --import-mode=importlib \
+    timeout 270 "$python" -m pytest -c "$work/pytest.ini" --rootdir . --confcutdir . --import-mode=importlib \
       -p no:cacheprovider -m gpu tests/kernels -q -rs "$@" || tested=$?
     # 5: no test of that mark was collected.
     [ "$tested" -ne 5 ] || tested=0
