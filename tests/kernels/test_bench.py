@@ -106,14 +106,14 @@ def test_bars_and_tables():
         }
     }  # fmt: skip
     rows = {row["bar"]: row for row in bars.bars("cpu", measured)}
-    assert rows["time / eager"]["value"] == pytest.approx(0.9)
-    assert rows["time / eager"]["reached"] is True
-    assert rows["extra MB beyond workspace"]["value"] == pytest.approx(44.0)
-    assert rows["time / lean eager"]["reached"] is None
+    assert rows["N = 2048: time / eager"]["value"] == pytest.approx(0.9)
+    assert rows["N = 2048: time / eager"]["reached"] is True
+    assert rows["N = 2048: extra MB beyond workspace"]["value"] == pytest.approx(44.0)
+    assert rows["N = 2048: time / lean eager"]["reached"] is None
     text = table.markdown({"cases": measured, "bars": list(rows.values())})
     assert "| eager | 1.00 | 1.00 to 1.00 | 1.11 | 9000 | 2.0e-06 | 2.0e-06 |" in text
     assert "- absent: trl is not installed: TRL GKD" in text
-    assert "| time / lean eager |  | 1.05 | not measured |" in text
+    assert "| N = 2048: time / lean eager |  | 1.05 | not measured |" in text
     assert {row["reached"] for row in bars.bars("cuda", {})} == {None}
 
 

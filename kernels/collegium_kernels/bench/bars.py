@@ -46,25 +46,40 @@ _Row = tuple[str, "float | None", float]
 
 
 def _cpu(found: _Found) -> list[_Row]:
-    case, ours, time = "cpu", ("cpu", "ours"), "cpu_ms"
-    extra = found.get(*ours, "extra_mb")
+    time, rows = "cpu_ms", []
+    for case, tokens in (("cpu", 2048), ("cpu-1024", 1024)):
+        ours, eager = (case, "ours"), (case, "eager")
+        extra = found.get(*ours, "extra_mb")
+        beyond = None if extra is None else extra - WORKSPACE_MB
+        rows += [
+            (f"N = {tokens}: time / eager", found.ratio(time, ours, eager), 1.0),
+            (
+                f"N = {tokens}: time / lean eager",
+                found.ratio(time, ours, (case, "lean eager")),
+                1.05,
+            ),
+            (f"N = {tokens}: extra MB beyond workspace", beyond, 128.0),
+            (f"N = {tokens}: dX error / eager", found.ratio("error_dx", ours, eager), 1.0),
+            (f"N = {tokens}: dW error / eager", found.ratio("error_dw", ours, eager), 1.0),
+        ]
+    three = "cpu-three-teachers"
     return [
-        ("time / eager", found.ratio(time, ours, (case, "eager")), 1.0),
-        ("time / lean eager", found.ratio(time, ours, (case, "lean eager")), 1.05),
-        ("extra memory / eager", found.ratio("extra_mb", ours, (case, "eager")), 1 / 12),
-        ("extra MB beyond workspace", None if extra is None else extra - WORKSPACE_MB, 128.0),
-        ("half masked / full time", found.ratio(time, ("cpu-half-masked", "ours"), ours), 1 / 1.8),
+        *rows,
+        (
+            "N = 2048: extra memory / eager",
+            found.ratio("extra_mb", ("cpu", "ours"), ("cpu", "eager")),
+            1 / 12,
+        ),
+        (
+            "half masked / full time",
+            found.ratio(time, ("cpu-half-masked", "ours"), ("cpu-1024", "ours")),
+            1 / 1.8,
+        ),
         (
             "three teachers / three calls",
-            found.ratio(
-                time,
-                ("cpu-three-teachers", "ours"),
-                ("cpu-three-teachers", "ours, call by call"),
-            ),
+            found.ratio(time, (three, "ours"), (three, "ours, call by call")),
             0.65,
         ),
-        ("dX error / eager", found.ratio("error_dx", ours, (case, "eager")), 1.0),
-        ("dW error / eager", found.ratio("error_dw", ours, (case, "eager")), 1.0),
     ]
 
 

@@ -94,11 +94,12 @@ GPU_CASES: dict[str, Case] = {
 """Most telling first: a run that is cut short has them."""
 
 CPU_CASES: dict[str, Case] = {
-    "cpu": _CPU,
-    "cpu-half-masked": replace(_CPU, masked=0.5, among=("ours",)),
+    "cpu-1024": replace(_CPU, tokens=1024),
+    "cpu-half-masked": replace(_CPU, tokens=1024, masked=0.5, among=("ours",)),
     "cpu-three-teachers": replace(
         _CPU, tokens=512, teachers=3, among=("ours", "ours, call by call")
     ),
+    "cpu": _CPU,
 }
 
 TINY_CASES: dict[str, Case] = {
