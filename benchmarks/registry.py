@@ -9,4 +9,5 @@ from __future__ import annotations
 BENCHMARKS: dict[str, str] = {
     "import": "import_time",
     "kernels": "kernel_losses",
+    "tokenize": "tokenization",
 }

@@ -72,15 +72,21 @@ impl WordCache {
             Some(block) => {
                 let mut bytes = [0; 16];
                 bytes.copy_from_slice(block);
-                u128::from_le_bytes(bytes) & MASKS[length & 15]
+                u128::from_le_bytes(bytes)
             }
-            None => Self::key_at_end(&text[start..end]),
+            None => Self::block_at_end(&text[start..end]),
         };
-        Some(bytes | (length as u128) << 120)
+        Some(Self::mask(bytes, length))
+    }
+
+    /// The key of the first `length` bytes of a block, 1 to 15.
+    #[inline(always)]
+    pub fn mask(block: u128, length: usize) -> u128 {
+        (block & MASKS[length & 15]) | (length as u128) << 120
     }
 
     #[cold]
-    fn key_at_end(word: &[u8]) -> u128 {
+    fn block_at_end(word: &[u8]) -> u128 {
         let mut bytes = [0; 16];
         bytes[..word.len()].copy_from_slice(word);
         u128::from_le_bytes(bytes)
@@ -88,10 +94,9 @@ impl WordCache {
 
     #[inline(always)]
     fn bucket(&self, key: u128) -> usize {
-        let mixed = (key as u64) ^ ((key >> 64) as u64).wrapping_mul(0xA076_1D64_78BD_642F);
-        let product = u128::from(mixed) * 0x9E37_79B9_7F4A_7C15;
-        let hash = (product as u64) ^ ((product >> 64) as u64);
-        (hash.wrapping_mul(0xD6E8_FEB8_6659_FD93) >> self.shift) as usize
+        let high = ((key >> 64) as u64).wrapping_mul(0xA076_1D64_78BD_642F);
+        let mixed = (key as u64 ^ high ^ (high >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> self.shift) as usize
     }
 
     /// The tokens of a word.

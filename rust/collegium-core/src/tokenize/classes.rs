@@ -25,49 +25,34 @@ pub(super) const PUNCTUATION: u8 = 1 << 6;
 pub(super) const UNSTABLE: u8 = 1 << 7;
 
 const PAGE: usize = 256;
+const PAGES: usize = 0x11_0000 / PAGE;
 
-/// The classes of every character, in pages that are shared where they are alike.
-#[derive(Debug)]
-pub(super) struct Classes {
-    pages: Vec<u16>,
-    bytes: Vec<[u8; PAGE]>,
+/// One page of characters each, computed when it is first needed.
+static CLASSES: [OnceLock<Box<[u8; PAGE]>>; PAGES] = [const { OnceLock::new() }; PAGES];
+
+/// The classes of `c`.
+#[inline]
+pub(super) fn class(c: char) -> u8 {
+    let code = c as usize;
+    let Some(page) = CLASSES.get(code / PAGE) else {
+        return 0;
+    };
+    match page.get() {
+        Some(classes) => classes[code % PAGE],
+        None => {
+            // Set at once, so that no fork can find the page half made.
+            let _ = page.set(compute(c as u32 / PAGE as u32));
+            class_of(c)
+        }
+    }
 }
 
-static CLASSES: OnceLock<Classes> = OnceLock::new();
-
-/// The one table; it is computed when it is first needed, in a few milliseconds.
-pub(super) fn classes() -> &'static Classes {
-    CLASSES.get_or_init(Classes::compute)
-}
-
-impl Classes {
-    fn compute() -> Self {
-        let mut bytes: Vec<[u8; PAGE]> = Vec::new();
-        let mut known = std::collections::HashMap::new();
-        let pages = (0..=0x10FF_u32)
-            .map(|page| {
-                let mut entries = [0; PAGE];
-                for (low, entry) in (0..).zip(&mut entries) {
-                    *entry = char::from_u32(page << 8 | low).map_or(0, class_of);
-                }
-                *known.entry(entries).or_insert_with(|| {
-                    bytes.push(entries);
-                    bytes.len() as u16 - 1
-                })
-            })
-            .collect();
-        Self { pages, bytes }
+fn compute(page: u32) -> Box<[u8; PAGE]> {
+    let mut classes = Box::new([0; PAGE]);
+    for (code, class) in (page * PAGE as u32..).zip(classes.iter_mut()) {
+        *class = char::from_u32(code).map_or(0, class_of);
     }
-
-    /// The classes of `c`.
-    #[inline]
-    pub fn of(&self, c: char) -> u8 {
-        let code = c as usize;
-        let page = self.pages.get(code >> 8).copied().unwrap_or(0);
-        self.bytes
-            .get(usize::from(page))
-            .map_or(0, |entries| entries[code & 0xFF])
-    }
+    classes
 }
 
 fn class_of(c: char) -> u8 {

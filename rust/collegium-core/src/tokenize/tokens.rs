@@ -63,20 +63,20 @@ impl Tokens {
         }
     }
 
-    /// Append the tokens of a cached word.
+    /// Append the tokens of a cached word; `LENGTHS` is what [`Tokens::wants_lengths`] says.
     #[inline(always)]
-    pub fn push_slots(&mut self, slots: &Slots) {
+    pub fn push_slots<const LENGTHS: bool>(&mut self, slots: &Slots) {
         let count = (slots[0] >> COUNT_SHIFT) as usize;
-        let end = self.ids.len() + count;
         // Four at once and then cut: cheaper than a loop of unknown length.
+        let end = self.ids.len() + count;
         self.ids
             .extend_from_slice(&slots.map(|slot| slot & ID_MASK));
         self.ids.truncate(end);
-        if self.wanted {
+        if LENGTHS {
             let first = self.lengths.len();
             let lengths = slots.map(|slot| (slot >> LENGTH_SHIFT) & LENGTH_MASK);
             self.lengths.extend_from_slice(&lengths);
-            self.lengths.truncate(end);
+            self.lengths.truncate(first + count);
             self.settle(first);
         }
     }

@@ -10,13 +10,13 @@ use super::added::{AddedTokens, Piece};
 use super::bpe::Merges;
 use super::byte_lengths::byte_lengths;
 use super::cache::WordCache;
-use super::classes::{UNSTABLE, classes};
+use super::classes::{UNSTABLE, class};
 use super::plan::{Family, Parts, Section};
 use super::token_bytes::ByteTokens;
 use super::tokens::Tokens;
 use super::worker::Worker;
 use pattern::Pattern;
-use words::{Cl100k, Digits, Gpt2, Words};
+use words::{Cl100k, Digits, Gpt2, Words, plain_word};
 
 /// A compiled byte-level tokenizer.
 #[derive(Debug)]
@@ -138,9 +138,8 @@ fn may_change(text: &str) -> bool {
     if text.is_ascii() {
         return false;
     }
-    let classes = classes();
     text.chars()
-        .any(|c| c >= '\u{300}' && classes.of(c) & UNSTABLE != 0)
+        .any(|c| c >= '\u{300}' && class(c) & UNSTABLE != 0)
 }
 
 impl ByteLevel {
@@ -227,23 +226,40 @@ impl ByteLevel {
     }
 
     fn encode_words(&self, text: &str, worker: &mut Worker, out: &mut Tokens) {
-        match self.pattern {
-            Pattern::Gpt2 => self.encode_with::<Gpt2>(text, worker, out),
-            Pattern::Digits => self.encode_with::<Digits>(text, worker, out),
-            Pattern::Qwen2 => self.encode_with::<Cl100k<1>>(text, worker, out),
-            Pattern::Llama3 => self.encode_with::<Cl100k<3>>(text, worker, out),
+        if out.wants_lengths() {
+            self.encode_for::<true>(text.as_bytes(), worker, out);
+        } else {
+            self.encode_for::<false>(text.as_bytes(), worker, out);
         }
     }
 
-    fn encode_with<W: Words>(&self, text: &str, worker: &mut Worker, out: &mut Tokens) {
-        let bytes = text.as_bytes();
+    fn encode_for<const LENGTHS: bool>(&self, text: &[u8], worker: &mut Worker, out: &mut Tokens) {
+        match self.pattern {
+            Pattern::Gpt2 => self.encode_with::<Gpt2, LENGTHS>(text, worker, out),
+            Pattern::Digits => self.encode_with::<Digits, LENGTHS>(text, worker, out),
+            Pattern::Qwen2 => self.encode_with::<Cl100k<1>, LENGTHS>(text, worker, out),
+            Pattern::Llama3 => self.encode_with::<Cl100k<3>, LENGTHS>(text, worker, out),
+        }
+    }
+
+    fn encode_with<W: Words, const LENGTHS: bool>(
+        &self,
+        text: &[u8],
+        worker: &mut Worker,
+        out: &mut Tokens,
+    ) {
         let mut start = 0;
-        while start < bytes.len() {
-            let end = W::end(bytes, start);
-            let key = WordCache::key(bytes, start, end);
+        while start < text.len() {
+            let (end, key) = match plain_word(text, start) {
+                Some((length, key)) => (start + length, Some(key)),
+                None => {
+                    let end = W::end(text, start);
+                    (end, WordCache::key(text, start, end))
+                }
+            };
             match key.and_then(|key| worker.cache.get(key)) {
-                Some(slots) => out.push_slots(slots),
-                None => self.encode_word(&bytes[start..end], key, worker, out),
+                Some(slots) => out.push_slots::<LENGTHS>(slots),
+                None => self.encode_word(&text[start..end], key, worker, out),
             }
             start = end;
         }

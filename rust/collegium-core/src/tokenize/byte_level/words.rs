@@ -1,8 +1,7 @@
 //! Where words end: one scanner for each pattern, reading UTF-8 directly.
 
-use crate::tokenize::classes::{
-    Classes, LETTER, LOWER, NUMBER, PUNCTUATION, SPACE, UPPER, classes,
-};
+use crate::tokenize::cache::WordCache;
+use crate::tokenize::classes::{LETTER, LOWER, NUMBER, PUNCTUATION, SPACE, UPPER, class};
 
 /// A pattern for words. Together the words are the whole text.
 pub(super) trait Words {
@@ -96,6 +95,33 @@ impl<const DIGITS: usize> Words for Cl100k<DIGITS> {
         });
         lines(text, end)
     }
+}
+
+const fn repeated(byte: u8) -> u128 {
+    u128::from_le_bytes([byte; 16])
+}
+
+/// Length and key of the word at `start`, if it is the most common kind: ASCII letters, with or
+/// without a space before them, that end within 15 bytes before another ASCII character. All
+/// patterns agree on it. It is found without a branch for each letter.
+#[inline(always)]
+pub(super) fn plain_word(text: &[u8], start: usize) -> Option<(usize, u128)> {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(text.get(start..start + 16)?);
+    let block = u128::from_le_bytes(bytes);
+    let space = usize::from(bytes[0] == b' ');
+    let rest = block >> (8 * space);
+    // In the top bit of each byte: whether it is a letter.
+    let low = (rest | repeated(0x20)) & repeated(0x7F);
+    let from_a = low + repeated(0x80 - b'a');
+    let after_z = low + repeated(0x80 - b'z' - 1);
+    let letters = from_a & !after_z & !rest & repeated(0x80);
+    let count = ((letters ^ repeated(0x80)).trailing_zeros() / 8) as usize;
+    let length = space + count;
+    if count == 0 || length > 15 || bytes[length] >= 0x80 {
+        return None;
+    }
+    Some((length, WordCache::mask(block, length)))
 }
 
 /// The start of a word that may have a space before it: behind the space, if more than space follows.
@@ -227,8 +253,7 @@ fn class_beyond_ascii(rest: &[u8]) -> (u8, usize) {
             4,
         ),
     };
-    let table: &Classes = classes();
-    (char::from_u32(code).map_or(0, |c| table.of(c)), length)
+    (char::from_u32(code).map_or(0, class), length)
 }
 
 const ASCII: [u8; 128] = {
