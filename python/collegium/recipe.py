@@ -151,8 +151,9 @@ class TrainSection(Section):
     """Stop after so many evaluations without improvement (needs selection: loss)."""
     evaluate_every: int | None = Field(default=None, ge=1)
     """Steps between validation losses; default: five times in a run."""
-    validation_questions: int = Field(default=200, ge=1)
-    """Questions of the validation split whose loss is measured each time."""
+    validation_questions: int | None = Field(default=None, ge=1)
+    """Questions of the validation split whose loss is measured each time; default: half as many as
+    are trained on in between, at most 200, so that validating takes a sixth of the time or less."""
     save_every: int | None = Field(default=None, ge=1)
     """Steps between checkpoints; default: at every validation."""
     gradient_checkpointing: bool = False

@@ -16,13 +16,14 @@ from collegium.pipeline.objectives import Weights
 from collegium.pipeline.progress import Progress
 from collegium.pipeline.store import write_json
 from collegium.pipeline.students import StudentSource
-from collegium.recipe import Recipe
+from collegium.recipe import Recipe, TrainSection
 from collegium.tasks.base import Task
 
 VERSION = 1
 FROM_CHECKPOINT_RATE = 5e-5
 FROM_SCRATCH_RATE = 3e-3
 EVALUATIONS = 5
+MOST_VALIDATED = 200
 
 
 def train(
@@ -53,18 +54,18 @@ def train(
     from collegium.train.trainer import DistillTrainer
 
     sequences = _wanted(read_sequences(source / "train.parquet"), weights)
-    validation = _first_questions(
-        _wanted(read_sequences(source / "validation.parquet"), weights),
-        recipe.train.validation_questions,
-    )
     if not sequences:
         raise RecipeError(f"no training sequence for the objectives {', '.join(weights)}")
     model, tokenizer = build_student(
         **student.arguments, seed=recipe.seed, dtype=recipe.student.dtype
     )
-    questions = len({s.example_id for s in sequences})
+    steps, every = run_lengths(recipe.train, len({s.example_id for s in sequences}))
+    validation = _first_questions(
+        _wanted(read_sequences(source / "validation.parquet"), weights),
+        validated_questions(recipe.train, every),
+    )
     arguments = _arguments(
-        recipe, weights, work / "checkpoints", questions, bool(validation), teachers
+        recipe, weights, work / "checkpoints", steps, every, bool(validation), teachers
     )
     trainer = DistillTrainer(
         model=model,
@@ -122,11 +123,26 @@ def _first_questions(sequences: list[EncodedSequence], count: int) -> list[Encod
     return [s for s in sequences if s.example_id in chosen]
 
 
+def run_lengths(section: TrainSection, questions: int) -> tuple[int, int]:
+    """Return the optimizer steps of the run, and those between two validations."""
+    steps = section.max_steps or math.ceil(
+        section.epochs * math.ceil(questions / section.batch_size)
+    )
+    return steps, section.evaluate_every or max(1, math.ceil(steps / EVALUATIONS))
+
+
+def validated_questions(section: TrainSection, evaluate_every: int) -> int:
+    """Return how many questions the validation loss is measured on each time."""
+    trained_between = evaluate_every * section.batch_size
+    return section.validation_questions or max(1, min(MOST_VALIDATED, trained_between // 2))
+
+
 def _arguments(
     recipe: Recipe,
     weights: Mapping[str, Weights],
     output: Path,
-    questions: int,
+    steps: int,
+    evaluate_every: int,
     validates: bool,
     teachers: Mapping[str, Any],
 ) -> Any:
@@ -135,13 +151,9 @@ def _arguments(
     from collegium.train.config import DistillArguments, ObjectiveWeight
 
     section = recipe.train
-    steps = section.max_steps or math.ceil(
-        section.epochs * math.ceil(questions / section.batch_size)
-    )
     rate = section.learning_rate or (
         FROM_CHECKPOINT_RATE if recipe.student.checkpoint else FROM_SCRATCH_RATE
     )
-    evaluate_every = section.evaluate_every or max(1, math.ceil(steps / EVALUATIONS))
     select = section.selection == "loss" and validates
     # transformers renames it: set only where it is asked for.
     extra: dict[str, Any] = {}
