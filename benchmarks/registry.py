@@ -10,4 +10,5 @@ BENCHMARKS: dict[str, str] = {
     "import": "import_time",
     "kernels": "kernel_losses",
     "tokenize": "tokenization",
+    "training_rows": "training_rows",
 }

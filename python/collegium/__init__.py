@@ -10,11 +10,13 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collegium.alignment import Alignment, align
     from collegium.batch import PackedBatch
     from collegium.dedup import Dedup, Reason, deduplicate
     from collegium.errors import CollegiumError, UserError
     from collegium.evaluate.student import Student
     from collegium.example import Example, Rationale
+    from collegium.objectives.encode import encode_examples, encode_training_file
     from collegium.packing import Packing, pack
     from collegium.pipeline.run import run_recipe
     from collegium.recipe import Recipe
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collegium.train.trainer import DistillTrainer
 
 _HOME = {
+    "Alignment": "alignment",
     "CollegiumError": "errors",
     "Dedup": "dedup",
     "DistillTrainer": "train.trainer",
@@ -36,13 +39,17 @@ _HOME = {
     "Student": "evaluate.student",
     "Tokenizer": "tokenizer",
     "UserError": "errors",
+    "align": "alignment",
     "deduplicate": "dedup",
+    "encode_examples": "objectives.encode",
+    "encode_training_file": "objectives.encode",
     "load_recipe": "recipe_io",
     "pack": "packing",
     "run_recipe": "pipeline.run",
 }
 
 __all__ = [
+    "Alignment",
     "CollegiumError",
     "Dedup",
     "DistillTrainer",
@@ -56,7 +63,10 @@ __all__ = [
     "Student",
     "Tokenizer",
     "UserError",
+    "align",
     "deduplicate",
+    "encode_examples",
+    "encode_training_file",
     "load_recipe",
     "pack",
     "run_recipe",

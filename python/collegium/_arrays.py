@@ -105,6 +105,18 @@ def keys(name: str, values: Any) -> Any:
     return values
 
 
+def strings(values: Any) -> Any:
+    """Return a column of a `datasets.Dataset` as its Arrow column, and leave anything else."""
+    kind = type(values)
+    if (kind.__module__, kind.__name__) != ("datasets.arrow_dataset", "Column"):
+        return values
+    source, name = values.source, values.column_name
+    # A column within a column, and one that a function of the caller's makes, are not in Arrow.
+    if not hasattr(source, "select_columns") or source.format["type"] == "custom":
+        return values[:]
+    return source.select_columns([name]).with_format("arrow")[:][name]
+
+
 def _plain(values: Any, array: NDArray[Any]) -> Sequence[Any]:
     """The values as the caller wrote them, for messages."""
     if isinstance(values, list | tuple):

@@ -1,4 +1,7 @@
-"""The Rust core. Use the documented wrappers in tokenizer.py, dedup.py and packing.py."""
+"""The Rust core.
+
+Use the documented wrappers: tokenizer.py, alignment.py, dedup.py, packing.py, objectives/rows.py.
+"""
 
 import os
 from typing import Any, Protocol, TypeAlias, final
@@ -6,7 +9,16 @@ from typing import Any, Protocol, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Tokenizer", "deduplicate", "pack"]
+__all__ = [
+    "Tokenizer",
+    "align",
+    "deduplicate",
+    "encode_file",
+    "encode_prompts",
+    "encode_rows",
+    "encode_rows_file",
+    "pack",
+]
 
 class _ArrowStream(Protocol):
     def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
@@ -15,6 +27,34 @@ class _ArrowArray(Protocol):
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
 
 _Strings: TypeAlias = _ArrowStream | _ArrowArray | Any  # or an iterable of str | None
+
+class _Layout(Protocol):
+    @property
+    def forms(self) -> list[tuple[str, str, str, int]]: ...
+    @property
+    def head(self) -> list[int]: ...
+    @property
+    def tail(self) -> list[int]: ...
+    @property
+    def eos(self) -> int: ...
+    @property
+    def decoder_start(self) -> int | None: ...
+    @property
+    def max_prompt_tokens(self) -> int: ...
+    @property
+    def max_target_tokens(self) -> int: ...
+
+_Ids: TypeAlias = NDArray[np.uint32]
+_Places: TypeAlias = NDArray[np.int64]
+_Encoded: TypeAlias = tuple[_Ids, _Places, _Ids | None, NDArray[np.bool_] | None, _Places | None]
+_Rows: TypeAlias = tuple[
+    NDArray[np.uint8],
+    _Places,
+    tuple[_Ids, _Places],
+    tuple[_Ids, _Ids, _Places],
+    tuple[_Ids, _Places],
+]
+_Side: TypeAlias = tuple[_Places, _Ids, _Places, _Places]
 
 @final
 class Tokenizer:
@@ -25,7 +65,7 @@ class Tokenizer:
     def to_bytes(self) -> bytes: ...
     def encode_batch(
         self, texts: _Strings, add_special_tokens: bool, byte_lengths: bool
-    ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.uint32] | None]: ...
+    ) -> _Encoded: ...
     def decode(self, ids: NDArray[np.uint32], skip_special_tokens: bool) -> str: ...
     def token_to_id(self, token: str) -> int | None: ...
     def id_to_token(self, id: int) -> str | None: ...
@@ -40,6 +80,35 @@ class Tokenizer:
     @property
     def fingerprint(self) -> str: ...
 
+def align(
+    student: _Side, teacher: _Side
+) -> tuple[_Places, _Places, _Places, _Ids, _Ids, NDArray[np.float32]]: ...
+def encode_file(
+    tokenizer: Tokenizer,
+    path: str | os.PathLike[str],
+    column: str,
+    add_special_tokens: bool,
+    byte_lengths: bool,
+) -> _Encoded: ...
+def encode_prompts(
+    tokenizer: Tokenizer, questions: _Strings, form: int, layout: _Layout
+) -> tuple[_Ids, _Places, NDArray[np.bool_]]: ...
+def encode_rows(
+    tokenizer: Tokenizer,
+    questions: _Strings,
+    targets: _Strings,
+    question_of: _Places,
+    form_of: _Places,
+    layout: _Layout,
+) -> _Rows: ...
+def encode_rows_file(
+    tokenizer: Tokenizer,
+    path: str | os.PathLike[str],
+    question: str,
+    targets: list[str],
+    id: str | None,
+    layout: _Layout,
+) -> tuple[_Rows, NDArray[np.uint8], _Places]: ...
 def deduplicate(
     texts: _Strings,
     groups: _Strings | NDArray[np.int64],

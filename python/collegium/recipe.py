@@ -91,6 +91,8 @@ class PackSection(Section):
     """Objective to marker text; by default `predict:`, `explain:`, or `explain <teacher>:`."""
     conclusion: bool = False
     """End each rationale with its answer, so that it can be answered through it."""
+    chat_template: bool = False
+    """Put each prompt into a user's turn of the student's own chat template."""
     max_prompt_tokens: int = Field(default=512, ge=8)
     max_target_tokens: int = Field(default=256, ge=1)
 
@@ -204,3 +206,11 @@ class Recipe(Section):
     """Seeds of a comparison; empty: `seed` alone."""
     arms: dict[str, dict[str, Any]] = {}
     """Arm name to overrides (dotted keys or nested mappings)."""
+
+    @model_validator(mode="after")
+    def _chat_needs_a_template(self) -> Recipe:
+        if self.pack.chat_template and isinstance(self.student.tokenizer, TokenizerTraining):
+            raise ValueError(
+                "pack.chat_template: a tokenizer that is trained on the spot has no chat template"
+            )
+        return self

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collegium._arrays import token_ids
+from collegium._arrays import strings, token_ids
 from collegium._rust import Tokenizer as _Core
+from collegium._rust import encode_file as _encode_file
 from collegium.errors import CheckpointError
 
 FILE_NAME = "tokenizer.json"
@@ -30,6 +31,12 @@ class Encoded:
     """int64[n + 1], rising from 0 to total."""
     byte_lengths: NDArray[np.uint32] | None = None
     """uint32[total] bytes of the original text that each token stands for, if asked for."""
+    changed: NDArray[np.bool_] | None = None
+    """bool[n], with byte lengths: whether the normalizer changed the characters of the text. Spaces
+    written as a mark are no change; white space may count as changed where it was not."""
+    uncertain: NDArray[np.int64] | None = None
+    """int64[k], with byte lengths: positions in `ids`, rising, of tokens whose last byte is in
+    doubt, since the text was changed there and the next token may stand for a part of it."""
 
     def __len__(self) -> int:
         """Return the number of texts."""
@@ -101,7 +108,8 @@ class Tokenizer:
 
         Args:
             texts: Strings: a list, or an Arrow array or column (utf8, large_utf8, string_view or
-                a dictionary of them, sliced or chunked), read in place.
+                a dictionary of them, sliced or chunked) or a column of a `datasets.Dataset`, read
+                in place.
             add_special_tokens: Add the tokens that the file's post-processor adds.
             byte_lengths: Fill `Encoded.byte_lengths`.
 
@@ -109,7 +117,34 @@ class Tokenizer:
             ArgumentError: A row is null, no string, or has a lone surrogate; the message names it.
             DataError: A row cannot be encoded, or the Arrow data is not valid.
         """
-        return Encoded(*self._core.encode_batch(texts, add_special_tokens, byte_lengths))
+        return Encoded(*self._core.encode_batch(strings(texts), add_special_tokens, byte_lengths))
+
+    def encode_file(
+        self,
+        path: str | os.PathLike[str],
+        column: str,
+        add_special_tokens: bool = False,
+        byte_lengths: bool = False,
+    ) -> Encoded:
+        """Encode a column of a JSONL or Parquet file without Python strings, as `encode_batch`.
+
+        The first bytes tell what the file is: Parquet, gzip (of JSONL), or JSONL with one object a
+        line; blank lines are skipped. It is read in blocks: only the ids stay in memory.
+
+        Args:
+            path: The file.
+            column: The field whose strings are encoded. In a Parquet file a field of a structure is
+                named by its path, ``"outer.inner"``.
+            add_special_tokens: See `encode_batch`.
+            byte_lengths: See `encode_batch`.
+
+        Raises:
+            DataError: The file cannot be read or is damaged, has no such column, or a row is null,
+                no string, no UTF-8 or cannot be encoded. The message names file, line (and byte) or
+                row, and field; nothing is returned of such a file.
+        """
+        found = _encode_file(self._core, os.fspath(path), column, add_special_tokens, byte_lengths)
+        return Encoded(*found)
 
     def decode(
         self, ids: Sequence[int] | NDArray[np.integer], skip_special_tokens: bool = True

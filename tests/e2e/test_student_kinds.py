@@ -20,8 +20,9 @@ from transformers import (
 )
 
 from collegium.example import Example, Rationale
-from collegium.objectives.encode import encode_examples, encode_prompts
+from collegium.objectives.encode import encode_examples
 from collegium.objectives.formats import PromptFormat
+from collegium.objectives.prompts import encode_prompts
 from collegium.objectives.sequences import read_sequences, write_sequences
 from collegium.tokenizer import Tokenizer
 from collegium.train.config import DistillArguments

@@ -15,7 +15,7 @@ import collegium
 from collegium import _rust
 
 PACKAGE = Path(collegium.__file__).parent
-WRAPPERS = ("tokenizer", "dedup", "packing")
+WRAPPERS = ("tokenizer", "alignment", "dedup", "packing", "objectives/rows")
 
 
 def test_the_stub_says_what_the_extension_has(tmp_path):
@@ -58,7 +58,17 @@ def test_every_export_is_reached_through_a_wrapper():
 
 
 def test_the_wrappers_are_public_and_documented():
-    for name in ("Tokenizer", "Encoded", "deduplicate", "Dedup", "Reason", "pack", "Packing"):
+    for name in (
+        "Tokenizer",
+        "Encoded",
+        "deduplicate",
+        "Dedup",
+        "Reason",
+        "pack",
+        "Packing",
+        "align",
+        "Alignment",
+    ):
         assert name in collegium.__all__
         value = getattr(collegium, name)
         assert inspect.getdoc(value)

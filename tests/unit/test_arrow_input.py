@@ -166,3 +166,22 @@ def test_buffers_are_given_back(tokenizer):
     del big
     gc.collect()
     assert pa.total_allocated_bytes() <= before
+
+
+def test_columns_of_datasets(tokenizer):
+    datasets = pytest.importorskip("datasets")
+    data = datasets.Dataset.from_dict(
+        {"n": range(6), "text": TEXTS, "in": [{"a": t} for t in TEXTS]}
+    )
+    order = [3, 0, 5]
+    for column, texts in [
+        (data["text"], TEXTS),
+        (data.select(order)["text"], [TEXTS[i] for i in order]),
+        (data.with_format("torch")["text"], TEXTS),
+        (data["in"]["a"], TEXTS),
+        (data.with_transform(lambda rows: {"text": ["x"] * len(rows["text"])})["text"], ["x"] * 6),
+    ]:
+        expected = tokenizer.encode_batch(list(texts))
+        assert tokenizer.encode_batch(column).ids.tolist() == expected.ids.tolist()
+    with pytest.raises(ArgumentError, match="found Int64"):
+        tokenizer.encode_batch(data["n"])

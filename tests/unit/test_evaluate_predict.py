@@ -20,8 +20,8 @@ from transformers import (
 
 from collegium.errors import ArgumentError
 from collegium.evaluate.predict import generate
-from collegium.objectives.encode import SpecialIds
 from collegium.objectives.formats import StudentKind
+from collegium.objectives.prompts import SpecialIds
 
 
 @pytest.fixture(scope="module", autouse=True)

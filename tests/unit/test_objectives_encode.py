@@ -9,8 +9,9 @@ import pytest
 
 from collegium.errors import ArgumentError
 from collegium.example import Example, Rationale
-from collegium.objectives.encode import SpecialIds, encode_examples, encode_prompts
+from collegium.objectives.encode import encode_examples
 from collegium.objectives.formats import PromptFormat
+from collegium.objectives.prompts import SpecialIds, encode_prompts
 from collegium.tokenizer import Tokenizer
 
 OBJECTIVES = ("label", "rationale:palm", "rationale:flan")

@@ -20,9 +20,13 @@ def register(app: typer.Typer) -> None:
 
     @app.command("doctor", help="Tell versions, devices, engines and kernels in use.")
     def doctor(
+        tokenizer: Annotated[
+            str | None,
+            typer.Argument(help="A tokenizer.json or a directory with one: what encodes it?"),
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     ) -> None:
-        facts = examine()
+        facts = examine() if tokenizer is None else {"tokenizer": examine_tokenizer(tokenizer)}
         if as_json:
             typer.echo(json.dumps(facts, indent=1))
         else:
@@ -30,8 +34,34 @@ def register(app: typer.Typer) -> None:
                 typer.echo(section)
                 for key, value in rows.items():
                     typer.echo(f"  {key:18} {value}")
-        if facts["core"]["rust"].startswith("missing") or "missing" in facts["packages"].values():
+        if tokenizer is None and unusable(facts):
             raise typer.Exit(2)
+
+
+def unusable(facts: dict[str, dict[str, Any]]) -> bool:
+    """Tell whether a part that is needed is missing."""
+    return facts["core"]["rust"].startswith("missing") or "missing" in facts["packages"].values()
+
+
+def examine_tokenizer(path: str) -> dict[str, Any]:
+    """Return what encodes the texts of a tokenizer, and why.
+
+    Raises:
+        CheckpointError: there is no tokenizer that can be used at `path`.
+    """
+    from collegium.tokenizer import Tokenizer
+
+    tokenizer = (
+        Tokenizer.from_pretrained(path) if os.path.isdir(path) else Tokenizer.from_file(path)
+    )
+    native = tokenizer.engine == "native"
+    return {
+        "file": path,
+        "engine": "native" if native else f"{tokenizer.engine}, the package of that name",
+        "plan" if native else "why not native": tokenizer.plan,
+        "tokens": tokenizer.vocab_size,
+        "fingerprint": tokenizer.fingerprint,
+    }
 
 
 def examine() -> dict[str, dict[str, Any]]:

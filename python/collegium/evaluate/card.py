@@ -12,8 +12,8 @@ import yaml
 from collegium.atomic import atomic_path
 from collegium.evaluate.info import StudentInfo
 from collegium.evaluate.snippet import loading_snippet
-from collegium.objectives.encode import SpecialIds
 from collegium.objectives.formats import LABEL
+from collegium.objectives.prompts import SpecialIds
 
 _KINDS = {
     "decoder": ("text-generation", "decoder-only"),
@@ -152,10 +152,11 @@ def _accuracy(facts: CardFacts) -> str:
 
 def _use(info: StudentInfo, facts: CardFacts, special: SpecialIds) -> str:
     markers = "\n".join(f"| `{name}` | `{info.format.marker(name)}` |" for name in info.objectives)
+    turn = ", in a user's turn of the tokenizer's chat template" if info.format.chat else ""
     place = "before" if info.format.marker_position == "before" else "after"
     end = (
         " and ends with a newline"
-        if info.format.prompt(LABEL, "x", info.kind).endswith("\n")
+        if info.format.chat is None and info.format.prompt(LABEL, "x", info.kind).endswith("\n")
         else ""
     )
     objective = info.objectives[0]
@@ -165,7 +166,7 @@ def _use(info: StudentInfo, facts: CardFacts, special: SpecialIds) -> str:
     )
     return (
         f"The marker of what is wanted stands {place} the question, a space between them; the "
-        f"prompt has no other instruction{end}.{conclusion}\n\n"
+        f"prompt has no other instruction{end}{turn}.{conclusion}\n\n"
         f"| wanted | marker |\n|---|---|\n{markers}\n\n"
         f"With transformers alone:\n\n```python\n{snippet}```\n\n"
         "With Collegium:\n\n```python\nfrom collegium import Student\n\n"
@@ -181,6 +182,7 @@ def _training(info: StudentInfo, facts: CardFacts) -> str:
         "labels from": info.label_source,
         "prompt tokens, at most": info.max_prompt_tokens,
         "target tokens, at most": info.max_target_tokens,
+        **({"chat template, SHA-256": info.format.chat.template} if info.format.chat else {}),
         **(facts.training or {}),
     }
     lines = [f"| {_cell(key)} | {_cell(value)} |" for key, value in rows.items()]

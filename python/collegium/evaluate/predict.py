@@ -11,8 +11,8 @@ import torch
 from transformers import GenerationConfig
 
 from collegium.errors import ArgumentError
-from collegium.objectives.encode import SpecialIds
 from collegium.objectives.formats import StudentKind
+from collegium.objectives.prompts import SpecialIds
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""

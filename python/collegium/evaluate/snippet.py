@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collegium.evaluate.info import StudentInfo
-from collegium.objectives.encode import SpecialIds
+from collegium.objectives.prompts import SpecialIds
 
 _TEMPLATE = """\
 import torch
@@ -38,7 +38,7 @@ def loading_snippet(info: StudentInfo, question: str, special: SpecialIds, objec
     """
     ids = 'tokenizer(prompt, add_special_tokens=False)["input_ids"]'
     decoder = info.kind == "decoder"
-    if decoder and special.bos is not None:
+    if decoder and special.bos is not None and info.format.chat is None:
         ids = f"[{special.bos}] + {ids}"
     elif not decoder:
         ids = f"{ids} + [{special.eos}]"

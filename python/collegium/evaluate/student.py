@@ -15,8 +15,8 @@ from collegium.evaluate.loading import load_model
 from collegium.evaluate.predict import Generated, Progress, generate
 from collegium.evaluate.prediction import Prediction
 from collegium.example import Example
-from collegium.objectives.encode import SpecialIds, encode_prompts
 from collegium.objectives.formats import LABEL, RATIONALE_PREFIX, teacher_of
+from collegium.objectives.prompts import SpecialIds, encode_prompts
 from collegium.registry import lookup, nearest
 from collegium.tasks import TASKS
 from collegium.tasks.base import Task

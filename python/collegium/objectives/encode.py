@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from collegium.errors import ArgumentError
 from collegium.example import Example, Rationale
-from collegium.objectives.formats import PROMPT_END, PromptFormat, StudentKind, teacher_of
-from collegium.objectives.sequences import EncodedSequence
+from collegium.objectives import rows
+from collegium.objectives.formats import PromptFormat, StudentKind, teacher_of
+from collegium.objectives.prompts import SpecialIds, prompt_layout
+from collegium.objectives.rows import Encodings, Layout, TrainingRows
 
 if TYPE_CHECKING:
     from collegium.tokenizer import Tokenizer
@@ -20,16 +25,6 @@ LabelOf = Callable[[Example], str | None]
 """The answer that the student learns for an example (gold, or a teacher's), None where unknown."""
 ConclusionOf = Callable[[Example, str], str]
 """The sentence that states an answer at the end of a rationale."""
-
-
-@dataclass(frozen=True)
-class SpecialIds:
-    """Token ids with a role. `bos` is None where the tokenizer puts nothing in front of a text."""
-
-    eos: int
-    pad: int
-    bos: int | None = None
-    decoder_start: int | None = None
 
 
 @dataclass
@@ -59,58 +54,6 @@ class Counts:
         }
 
 
-def split_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Encode `texts` in one call, without special tokens, and return one id list a text."""
-    if not texts:
-        return []
-    encoded = tokenizer.encode_batch(list(texts), add_special_tokens=False)
-    ids, offsets = encoded.ids.tolist(), encoded.offsets.tolist()
-    return [ids[a:b] for a, b in itertools.pairwise(offsets)]
-
-
-def encode_prompts(
-    questions: Sequence[str],
-    objective: str,
-    format: PromptFormat,
-    tokenizer: Tokenizer,
-    special: SpecialIds,
-    *,
-    kind: StudentKind,
-    max_prompt_tokens: int,
-) -> tuple[list[list[int]], list[bool]]:
-    """Return the prompts' ids as the student reads them, and which of them were cut.
-
-    Decoder-only: ``[bos] prompt``; encoder-decoder: ``prompt eos``, the encoder's input. Training
-    and generation both use this function, so the prompt of a training sequence is what generation
-    starts from. A prompt longer than `max_prompt_tokens` loses the beginning of its question; its
-    marker stays whole, since without it the task cannot be told.
-
-    Raises:
-        ArgumentError: `max_prompt_tokens` has no room for the marker.
-    """
-    head = [special.bos] if kind == "decoder" and special.bos is not None else []
-    tail = [special.eos] if kind == "encoder-decoder" else []
-    texts = [format.prompt(objective, question, kind) for question in questions]
-    room = max_prompt_tokens - len(head) - len(tail)
-    marker_text = format.marker(objective)
-    if format.marker_position == "after":
-        marker_text += PROMPT_END[kind]
-    marker = split_batch(tokenizer, [marker_text])[0]
-    if room <= len(marker) + 1:
-        raise ArgumentError(
-            f"max_prompt_tokens={max_prompt_tokens} leaves no room for a question beside the "
-            f"marker {format.marker(objective)!r} ({len(marker)} tokens)"
-        )
-    prompts, cut = [], []
-    for ids in split_batch(tokenizer, texts):
-        cut.append(len(ids) > room)
-        if len(ids) > room:
-            keep = len(marker) if format.marker_position == "before" else 0
-            ids = ids[:keep] + ids[len(ids) - (room - keep) :]
-        prompts.append(head + ids + tail)
-    return prompts, cut
-
-
 def encode_examples(
     examples: Sequence[Example],
     tokenizer: Tokenizer,
@@ -124,7 +67,7 @@ def encode_examples(
     conclusion: ConclusionOf | None = None,
     max_prompt_tokens: int = 512,
     max_target_tokens: int = 256,
-) -> tuple[list[EncodedSequence], Counts]:
+) -> tuple[TrainingRows, Counts]:
     """Encode every objective of every example.
 
     Order: examples as given, each with its objectives as given, a teacher's rationales by sample.
@@ -133,109 +76,180 @@ def encode_examples(
     `conclusion` of its own answer, or of `label` where it has none.
 
     Returns:
-        The sequences, and the counts by objective of what was cut or dropped and why.
+        The rows, and the counts by objective of what was cut or dropped and why.
 
     Raises:
         ArgumentError: an objective is unknown, or `kind` and `special` do not fit together.
     """
-    if kind == "encoder-decoder" and special.decoder_start is None:
-        raise ArgumentError("encoder-decoder sequences need special.decoder_start")
     if format.conclusion and conclusion is None:
         raise ArgumentError("format.conclusion needs the argument `conclusion`")
+    format = format.resolve(objectives)
+    layout = _layout(
+        objectives, format, tokenizer, special, kind, max_prompt_tokens, max_target_tokens
+    )
+    counts = Counts({name: ObjectiveCounts() for name in objectives})
+    texts: list[str] = []
+    question_of: list[int] = []
+    objective_of: list[int] = []
+    for index, example in enumerate(examples):
+        for number, objective in enumerate(objectives):
+            tally = counts.objectives[objective]
+            for text in _targets(example, objective, format, label, conclusion, tally):
+                texts.append(text)
+                question_of.append(index)
+                objective_of.append(number)
+    of = np.array(objective_of, dtype=np.int64)
+    made = rows.encode_rows(
+        tokenizer,
+        [example.id for example in examples],
+        objectives,
+        [input_text(example) for example in examples],
+        texts,
+        np.array(question_of, dtype=np.int64),
+        of,
+        layout,
+    )
+    _count(counts, made, of)
+    return made.rows, counts
+
+
+def encode_training_file(
+    path: str | os.PathLike[str],
+    tokenizer: Tokenizer,
+    format: PromptFormat,
+    targets: Mapping[str, str],
+    special: SpecialIds,
+    *,
+    question: str = "question",
+    id: str | None = None,
+    kind: StudentKind = "decoder",
+    max_prompt_tokens: int = 512,
+    max_target_tokens: int = 256,
+) -> tuple[TrainingRows, Counts]:
+    """Encode a JSONL or Parquet file of questions and targets, without a Python string of it.
+
+    The rows are those of `encode_examples` for the same texts.
+
+    Args:
+        path: the file; see `Tokenizer.encode_file`.
+        tokenizer: the student's.
+        format: how questions are put; conclusions are made from examples only.
+        targets: objective to the column with its targets. A null makes no row.
+        special: ids with a role.
+        question: column of the questions.
+        id: column of the examples' names; default: the row's number from 0.
+        kind: decoder-only or encoder-decoder.
+        max_prompt_tokens: see `encode_examples`.
+        max_target_tokens: see `encode_examples`.
+
+    Raises:
+        ArgumentError: as `encode_examples`.
+        DataError: the file is unusable; the message names line or row, and field.
+    """
+    if format.conclusion:
+        raise ArgumentError("format.conclusion: a file's targets are encoded as they are")
+    objectives = list(targets)
+    for objective in objectives:
+        teacher_of(objective)
+    layout = _layout(
+        objectives,
+        format.resolve(objectives),
+        tokenizer,
+        special,
+        kind,
+        max_prompt_tokens,
+        max_target_tokens,
+    )
+    counts = Counts({name: ObjectiveCounts() for name in objectives})
+    made = rows.encode_rows_file(tokenizer, path, question, targets, id, layout)
+    of = np.arange(len(made.fates)) % max(len(objectives), 1)
+    absent = np.bincount(of[made.fates == rows.MISSING], minlength=len(objectives)).tolist()
+    for objective, number in zip(objectives, absent, strict=True):
+        if number:
+            reason = "no answer" if teacher_of(objective) is None else "no rationale"
+            counts.objectives[objective].dropped[reason] = number
+    _count(counts, made, of)
+    return made.rows, counts
+
+
+def _layout(
+    objectives: Sequence[str],
+    format: PromptFormat,
+    tokenizer: Tokenizer,
+    special: SpecialIds,
+    kind: StudentKind,
+    max_prompt_tokens: int,
+    max_target_tokens: int,
+) -> Layout:
+    if kind == "encoder-decoder" and special.decoder_start is None:
+        raise ArgumentError("encoder-decoder sequences need special.decoder_start")
     if max_target_tokens < 1:
         raise ArgumentError(f"max_target_tokens: expected 1 or more, found {max_target_tokens}")
-    format = format.resolve(objectives)
-    questions = [input_text(example) for example in examples]
-    counts = Counts({name: ObjectiveCounts() for name in objectives})
-    found: dict[int, list[EncodedSequence]] = {}
-    for objective in objectives:
-        tally = counts.objectives[objective]
-        wanted = list(_targets(examples, objective, format, label, conclusion, tally))
-        used = sorted({index for index, _ in wanted})
-        prompts, cut = encode_prompts(
-            [questions[index] for index in used],
-            objective,
-            format,
-            tokenizer,
-            special,
-            kind=kind,
-            max_prompt_tokens=max_prompt_tokens,
-        )
-        prompt_of = dict(zip(used, zip(prompts, cut, strict=True), strict=True))
-        targets = split_batch(tokenizer, [text for _, text in wanted])
-        for (index, _), target in zip(wanted, targets, strict=True):
-            prompt, prompt_cut = prompt_of[index]
-            if not target:
-                tally.dropped["empty target"] += 1
-                continue
-            if not prompt:
-                tally.dropped["empty prompt"] += 1
-                continue
-            target_cut = len(target) + 1 > max_target_tokens
-            target = target[:max_target_tokens] if target_cut else [*target, special.eos]
-            sequence = _sequence(examples[index].id, objective, prompt, target, kind, special)
-            found.setdefault(index, []).append(sequence)
-            tally.sequences += 1
-            tally.input_tokens += len(sequence) + len(sequence.encoder_ids or ())
-            tally.target_tokens += len(target)
-            tally.prompts_truncated += prompt_cut
-            tally.targets_truncated += target_cut
-    return [sequence for index in sorted(found) for sequence in found[index]], counts
-
-
-def _sequence(
-    example_id: str,
-    objective: str,
-    prompt: list[int],
-    target: list[int],
-    kind: StudentKind,
-    special: SpecialIds,
-) -> EncodedSequence:
-    weights = [1.0] * len(target)
-    if kind == "decoder":
-        first = len(prompt) - 1
-        edges = list(range(first, first + len(target)))
-        return EncodedSequence(
-            example_id, objective, prompt + target[:-1], edges, target, weights, None
-        )
-    start = special.decoder_start if special.decoder_start is not None else special.pad
-    return EncodedSequence(
-        example_id,
-        objective,
-        [start, *target[:-1]],
-        list(range(len(target))),
-        target,
-        weights,
-        prompt,
+    return prompt_layout(
+        objectives,
+        format,
+        tokenizer,
+        special,
+        kind=kind,
+        max_prompt_tokens=max_prompt_tokens,
+        max_target_tokens=max_target_tokens,
     )
 
 
+def _count(counts: Counts, made: Encodings, of: NDArray[np.int64]) -> None:
+    """Add what became of the targets, objective ``of[t]`` each."""
+    encoded, fates, size = made.rows, made.fates, len(counts.objectives)
+
+    def by_objective(chosen: NDArray[Any]) -> list[int]:
+        return np.bincount(of[chosen], minlength=size).tolist()
+
+    def tokens(offsets: NDArray[np.int64]) -> list[int]:
+        # Exact: sums stay below 2^53.
+        lengths = np.diff(offsets)
+        return np.bincount(encoded.objective_of, lengths, size).astype(np.int64).tolist()
+
+    sequences = np.bincount(encoded.objective_of, minlength=size).tolist()
+    read, learnt = tokens(encoded.input_offsets), tokens(encoded.edge_offsets)
+    if encoded.encoder_offsets is not None:
+        read = [a + b for a, b in zip(read, tokens(encoded.encoder_offsets), strict=True)]
+    dropped = {
+        "empty target": by_objective(fates == rows.EMPTY_TARGET),
+        "empty prompt": by_objective(fates == rows.EMPTY_PROMPT),
+    }
+    prompts = by_objective((fates & rows.PROMPT_CUT) > 0)
+    targets = by_objective((fates & rows.TARGET_CUT) > 0)
+    for number, tally in enumerate(counts.objectives.values()):
+        tally.sequences = sequences[number]
+        tally.input_tokens, tally.target_tokens = read[number], learnt[number]
+        tally.prompts_truncated, tally.targets_truncated = prompts[number], targets[number]
+        for reason, numbers in dropped.items():
+            if numbers[number]:
+                tally.dropped[reason] += numbers[number]
+
+
 def _targets(
-    examples: Sequence[Example],
+    example: Example,
     objective: str,
     format: PromptFormat,
     label: LabelOf,
     conclusion: ConclusionOf | None,
     tally: ObjectiveCounts,
-) -> Iterator[tuple[int, str]]:
-    """Yield (example's index, target text), counting the examples that have none."""
+) -> list[str]:
+    """Return the texts to be learnt, counting an example that has none."""
     teacher = teacher_of(objective)
-    for index, example in enumerate(examples):
-        if teacher is None:
-            answer = label(example)
-            if answer is None:
-                tally.dropped["no answer"] += 1
-            else:
-                yield index, answer.strip()
-            continue
-        own = sorted(
-            (entry for entry in example.rationales if entry.teacher == teacher),
-            key=lambda entry: entry.sample,
-        )
-        if not own:
-            tally.dropped["no rationale"] += 1
-        for entry in own:
-            yield index, _rationale_text(example, entry, format, label, conclusion)
+    if teacher is None:
+        answer = label(example)
+        if answer is None:
+            tally.dropped["no answer"] += 1
+            return []
+        return [answer.strip()]
+    own = sorted(
+        (entry for entry in example.rationales if entry.teacher == teacher),
+        key=lambda entry: entry.sample,
+    )
+    if not own:
+        tally.dropped["no rationale"] += 1
+    return [_rationale_text(example, entry, format, label, conclusion) for entry in own]
 
 
 def _rationale_text(

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from collegium.errors import ArgumentError
+from collegium.objectives.chat import ChatTurn
 
 StudentKind = Literal["decoder", "encoder-decoder"]
 
@@ -66,6 +67,8 @@ class PromptFormat(BaseModel):
     """Objective to marker text; `resolve` fills in the defaults."""
     conclusion: bool = False
     """Whether each rationale is followed by the sentence that states its answer."""
+    chat: ChatTurn | None = None
+    """The turn of the student's chat template that prompts stand in; None without one."""
 
     @model_validator(mode="after")
     def _markers_are_words(self) -> PromptFormat:
@@ -89,6 +92,7 @@ class PromptFormat(BaseModel):
             marker_position=self.marker_position,
             markers={name: markers[name] for name in dict.fromkeys([*objectives, *self.markers])},
             conclusion=self.conclusion,
+            chat=self.chat,
         )
 
     def marker(self, objective: str) -> str:
@@ -104,8 +108,17 @@ class PromptFormat(BaseModel):
         known = ", ".join(sorted(self.markers)) or "none"
         raise ArgumentError(f"objective {objective!r} has no marker (known: {known})")
 
+    def affixes(self, objective: str, kind: StudentKind) -> tuple[str, str, str]:
+        """Return the text before a question, the text after it, and the prompt without question."""
+        marker = self.marker(objective)
+        head, tail = ("", PROMPT_END[kind]) if self.chat is None else self.chat.around
+        whole = head + marker + tail
+        if self.marker_position == "before":
+            return f"{head}{marker} ", tail, whole
+        return head, f" {marker}{tail}", whole
+
     def prompt(self, objective: str, input_text: str, kind: StudentKind = "encoder-decoder") -> str:
-        """Return the prompt text of one question, ending with `PROMPT_END[kind]`."""
-        marker, text = self.marker(objective), input_text.strip()
-        parts = (marker, text) if self.marker_position == "before" else (text, marker)
-        return " ".join(part for part in parts if part) + PROMPT_END[kind]
+        """Return the prompt text of one question, ending with `PROMPT_END[kind]` or the turn."""
+        before, after, empty = self.affixes(objective, kind)
+        text = input_text.strip()
+        return f"{before}{text}{after}" if text else empty

@@ -59,7 +59,8 @@ class EncodedSequence:
         return len(self.input_ids)
 
 
-def _schema() -> Any:
+def schema() -> Any:
+    """Return the Arrow schema of a file of sequences."""
     import pyarrow as pa
 
     ids = pa.list_(pa.int32())
@@ -84,14 +85,17 @@ def write_sequences(
     `metadata` (JSON values) is kept in the file: format, tokenizer fingerprint, counts.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     rows = list(sequences)
-    schema = _schema()
-    table = pa.Table.from_arrays(
-        [pa.array([getattr(row, field.name) for row in rows], field.type) for field in schema],
-        schema=schema,
-    )
+    fields = schema()
+    columns = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in fields]
+    write_table(path, pa.Table.from_arrays(columns, schema=fields), metadata)
+
+
+def write_table(path: Path, table: Any, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write a table of `schema` as `write_sequences` does."""
+    import pyarrow.parquet as pq
+
     head = {"format": FORMAT, "v": VERSION, **(metadata or {})}
     table = table.replace_schema_metadata({_KEY: json.dumps(head, sort_keys=True).encode()})
     with atomic_path(path) as partial:
@@ -137,7 +141,7 @@ def read_sequences(path: Path) -> list[EncodedSequence]:
     import pyarrow as pa
 
     read_metadata(path)
-    names = _schema().names
+    names = schema().names
     try:
         columns = _open(path).read(columns=names).to_pydict()
     except (pa.ArrowException, OSError) as error:

@@ -181,7 +181,7 @@ class Pipeline:
         source = self.cleaned(recipe)
         student = self.student_source(recipe)
         task, teachers = self.task(recipe), self.roster(recipe).annotating
-        form = pack.prompt_format(recipe, teachers)
+        form = pack.prompt_format(recipe, teachers, student)
 
         def produce(work: Path) -> dict[str, Any]:
             return pack.pack(source.path, work, task, student, form, recipe.pack, teachers)
@@ -190,7 +190,7 @@ class Pipeline:
             "pack",
             version=pack.VERSION,
             options={
-                "format": form.model_dump(),
+                "format": form.model_dump(exclude_none=True),
                 "max_prompt_tokens": recipe.pack.max_prompt_tokens,
                 "max_target_tokens": recipe.pack.max_target_tokens,
                 "kind": UNKNOWN if student.tokenizer_digest == UNKNOWN else student.kind,
@@ -220,7 +220,7 @@ class Pipeline:
                 recipe,
                 student,
                 weights,
-                form=pack.prompt_format(recipe, roster.annotating),
+                form=pack.prompt_format(recipe, roster.annotating, student),
                 task=self.task(recipe),
                 teachers=roster.load_models(checkpoints, student.tokenizer_path),
                 progress=self.progress,

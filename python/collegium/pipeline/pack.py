@@ -10,7 +10,6 @@ from collegium.errors import DataError
 from collegium.example_io import read_parquet
 from collegium.objectives.encode import encode_examples
 from collegium.objectives.formats import LABEL, RATIONALE_PREFIX, PromptFormat
-from collegium.objectives.sequences import write_sequences
 from collegium.pipeline.students import StudentSource
 from collegium.recipe import PackSection, Recipe
 from collegium.tasks.base import Task
@@ -24,12 +23,19 @@ def objective_names(teachers: Sequence[str]) -> list[str]:
     return [LABEL, *(f"{RATIONALE_PREFIX}{teacher}" for teacher in teachers)]
 
 
-def prompt_format(recipe: Recipe, teachers: Sequence[str]) -> PromptFormat:
-    """Return how questions are put to the student, a marker for every objective."""
+def prompt_format(
+    recipe: Recipe, teachers: Sequence[str], student: StudentSource | None = None
+) -> PromptFormat:
+    """Return how questions are put to the student, a marker for every objective.
+
+    Without `student` the turn of a chat template around them is left out.
+    """
+    chat = student.chat() if student is not None and recipe.pack.chat_template else None
     return PromptFormat(
         marker_position=recipe.pack.marker_position,
         markers=recipe.pack.markers,
         conclusion=recipe.pack.conclusion,
+        chat=chat,
     ).resolve(objective_names(teachers))
 
 
@@ -52,11 +58,21 @@ def pack(
     """
     tokenizer = Tokenizer.from_pretrained(student.tokenizer_path)
     names = objective_names(teachers)
-    summary: dict[str, Any] = {"engine": tokenizer.engine, "splits": {}}
+    chat = {} if form.chat is None else {"chat_template": form.chat.template}
+    summary: dict[str, Any] = {"engine": tokenizer.engine, **chat, "splits": {}}
     total = 0
     for split in ("train", "validation"):
+        examples = read_parquet(source / f"{split}.parquet")
+        if form.chat is not None:
+            plain = form.model_copy(update={"chat": None})
+            texts = (
+                (example.id, plain.prompt(name, task.input_text(example)))
+                for example in examples
+                for name in names
+            )
+            student.check_chat(form.chat, texts)
         sequences, counts = encode_examples(
-            read_parquet(source / f"{split}.parquet"),
+            examples,
             tokenizer,
             form,
             names,
@@ -69,13 +85,10 @@ def pack(
         )
         if not sequences and split == "train":
             raise DataError(f"task {task.name}: no training sequence could be made: {counts}")
-        write_sequences(
-            work / f"{split}.parquet",
-            sequences,
-            {"tokenizer": tokenizer.fingerprint, "split": split},
-        )
+        facts = {"tokenizer": tokenizer.fingerprint, "split": split, **chat}
+        sequences.write(work / f"{split}.parquet", facts)
         summary["splits"][split] = counts.to_dict()
-        total += sum(len(s) for s in sequences)
+        total += len(sequences.input_ids)
     cut = sum(
         c["prompts_truncated"] + c["targets_truncated"]
         for split in summary["splits"].values()

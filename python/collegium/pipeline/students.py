@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +10,9 @@ from typing import Any
 
 from collegium.digest import digest_path
 from collegium.errors import CheckpointError
-from collegium.objectives.encode import SpecialIds
+from collegium.objectives.chat import ChatTurn, chat_turn, check_turn
 from collegium.objectives.formats import StudentKind
+from collegium.objectives.prompts import SpecialIds
 from collegium.pipeline.store import UNKNOWN, Output
 from collegium.pretrained import check_pretrained
 from collegium.recipe import StudentSection, TokenizerTraining
@@ -63,6 +64,22 @@ class StudentSource:
     def special(self) -> SpecialIds:
         """Ids of the tokens with a role."""
         return self._spec.special
+
+    def chat(self) -> ChatTurn:
+        """Return the turn of the student's chat template.
+
+        Raises:
+            CheckpointError: it has none that can be used.
+        """
+        return chat_turn(self._spec.tokenizer)
+
+    def check_chat(self, turn: ChatTurn, prompts: Iterable[tuple[str, str]]) -> None:
+        """Compare `turn` around each (example's name, text) with what the template makes of it.
+
+        Raises:
+            DataError: the template alters a text.
+        """
+        check_turn(self._spec.tokenizer, turn, prompts)
 
     def parameters(self) -> int:
         """Return the number of weights, without allocating them."""

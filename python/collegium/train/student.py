@@ -19,8 +19,8 @@ from transformers import (
 )
 
 from collegium.errors import ArgumentError, CheckpointError
-from collegium.objectives.encode import SpecialIds
 from collegium.objectives.formats import StudentKind
+from collegium.objectives.prompts import SpecialIds
 from collegium.pretrained import check_pretrained, load_config, load_weights, one_line
 from collegium.registry import nearest
 from collegium.train.vocabulary import leading_bos, load_tokenizer, vocabulary_size

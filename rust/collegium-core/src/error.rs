@@ -72,6 +72,15 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// A data file, or something in it, that cannot be used.
+    Data {
+        /// The file.
+        path: String,
+        /// Line or row and byte or column in words; empty where the file as a whole is meant.
+        place: String,
+        /// What is wrong there.
+        reason: String,
+    },
     /// A file that is not a usable `tokenizer.json`.
     TokenizerFile {
         /// The file.
@@ -79,6 +88,8 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The caller asked for the work to end.
+    Interrupted,
     /// A setting from the environment that cannot be used.
     Environment {
         /// The variable.
@@ -141,11 +152,22 @@ impl fmt::Display for Error {
             Self::Encode { row, reason } => write!(f, "texts[{row}] cannot be encoded: {reason}"),
             Self::Decode(reason) => write!(f, "the ids cannot be decoded: {reason}"),
             Self::Read { path, reason } => write!(f, "{path}: cannot be read: {reason}"),
+            Self::Data {
+                path,
+                place,
+                reason,
+            } if place.is_empty() => write!(f, "{path}: {reason}"),
+            Self::Data {
+                path,
+                place,
+                reason,
+            } => write!(f, "{path}, {place}: {reason}"),
             Self::TokenizerFile { path, reason } => write!(
                 f,
                 "{path}: not a usable tokenizer.json: {reason}; expected the file that a fast \
                  Hugging Face tokenizer writes with save_pretrained()"
             ),
+            Self::Interrupted => f.write_str("interrupted before the end"),
             Self::Environment {
                 name,
                 value,

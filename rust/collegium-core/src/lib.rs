@@ -3,9 +3,13 @@
 //! | module | what |
 //! |---|---|
 //! | [`tokenize`] | texts to flat token ids, with the bytes that each token stands for |
+//! | [`align`] | common spans of two tokenizations |
+//! | [`rows`] | prompts and targets to training rows with their loss edges |
 //! | [`dedup`] | exact near-duplicate removal within a question and an answer |
 //! | [`pack`] | sequences into rows of fixed capacity |
+//! | [`files`] | columns of strings from JSONL and Parquet files |
 //! | [`parallel`] | the one thread pool, safe after a fork |
+//! | [`interrupt`] | a way out of long work |
 //! | [`error`] | the one error type |
 //!
 //! Nothing here knows Python; every result is the same for any number of threads.
@@ -18,10 +22,14 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod align;
 pub mod dedup;
 pub mod error;
+pub mod files;
+pub mod interrupt;
 pub mod pack;
 pub mod parallel;
+pub mod rows;
 pub mod tokenize;
 
 pub use error::{Error, Result};

@@ -6,11 +6,14 @@
 
 use std::process;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
+use crate::interrupt::{self, PATIENCE, Question};
 
 /// The environment variable that sets the number of threads.
 pub const THREADS_VARIABLE: &str = "COLLEGIUM_NUM_THREADS";
@@ -27,7 +30,8 @@ static POOL: OnceLock<Pool> = OnceLock::new();
 ///
 /// # Errors
 ///
-/// [`Error::Environment`] when the environment asks for an impossible number of threads.
+/// [`Error::Environment`] when the environment asks for an impossible number of threads;
+/// [`Error::Interrupted`], see [`crate::interrupt`]: items that were begun are finished first.
 pub fn map<T, R, F>(items: &[T], work: F) -> Result<Vec<R>>
 where
     T: Sync,
@@ -37,9 +41,51 @@ where
     if items.len() < 2 {
         return Ok(items.iter().map(work).collect());
     }
-    Ok(match pool()? {
-        Some(threads) => threads.install(|| items.par_iter().map(work).collect()),
-        None => items.iter().map(work).collect(),
+    let one_by_one = || {
+        let checked = |item| interrupt::check().map(|()| work(item));
+        items.iter().map(checked).collect()
+    };
+    match (pool()?, interrupt::question()) {
+        (None, _) => one_by_one(),
+        (Some(threads), None) => Ok(threads.install(|| items.par_iter().map(work).collect())),
+        (Some(threads), Some(question)) => watched(threads, question, items, &work),
+    }
+}
+
+/// The pool works while this thread, which may be the only one that can tell, asks for the end.
+fn watched<T, R, F>(
+    threads: &ThreadPool,
+    question: Question,
+    items: &[T],
+    work: &F,
+) -> Result<Vec<R>>
+where
+    T: Sync,
+    R: Send,
+    F: Fn(&T) -> R + Sync + Send,
+{
+    let stop = AtomicBool::new(false);
+    let (sender, results) = channel();
+    threads.in_place_scope(|scope| {
+        let stop = &stop;
+        scope.spawn(move |_| {
+            let wanted = |item| (!stop.load(Ordering::Relaxed)).then(|| work(item));
+            let found: Option<Vec<R>> = items.par_iter().map(wanted).collect();
+            // The receiver waits for this.
+            let _ = sender.send(found);
+        });
+        loop {
+            match results.recv_timeout(PATIENCE) {
+                Ok(found) => return found.ok_or(Error::Interrupted),
+                Err(RecvTimeoutError::Timeout) => {
+                    if question() {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
+                // The work panicked; the scope passes it on.
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::Interrupted),
+            }
+        }
     })
 }
 
@@ -92,13 +138,39 @@ fn thread_count(setting: Option<String>) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::{map, thread_count};
+    use crate::error::Error;
+    use crate::interrupt;
 
     #[test]
     fn results_keep_their_order() {
         let items: Vec<u64> = (0..1000).collect();
         let squares = map(&items, |x| x * x).expect("default settings");
         assert_eq!(squares, items.iter().map(|x| x * x).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn work_ends_when_it_must() {
+        let items = vec![Duration::from_millis(20); 2000];
+        let begin = Instant::now();
+        let found = interrupt::allow(|| true, || map(&items, |time| std::thread::sleep(*time)));
+        assert_eq!(found, Err(Error::Interrupted));
+        assert!(
+            begin.elapsed() < Duration::from_secs(1),
+            "of twenty or more"
+        );
+        let whole = interrupt::allow(|| false, || map(&items[..20], Duration::as_millis));
+        assert_eq!(whole, Ok(vec![20; 20]));
+    }
+
+    #[test]
+    #[should_panic(expected = "item 7")]
+    fn panics_are_passed_on() {
+        let items: Vec<u32> = (0..20).collect();
+        let work = |item: &u32| assert!(*item != 7, "item {item}");
+        let _ = interrupt::allow(|| false, || map(&items, work));
     }
 
     #[test]

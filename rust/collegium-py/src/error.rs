@@ -8,7 +8,7 @@ use pyo3::types::PyType;
 fn class(error: &Error) -> &'static str {
     match error {
         Error::Read { .. } | Error::TokenizerFile { .. } => "CheckpointError",
-        Error::Encode { .. } => "DataError",
+        Error::Encode { .. } | Error::Data { .. } => "DataError",
         _ => "ArgumentError",
     }
 }

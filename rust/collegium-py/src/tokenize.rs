@@ -14,13 +14,15 @@ type Encoded<'py> = (
     Bound<'py, PyArray1<u32>>,
     Bound<'py, PyArray1<i64>>,
     Option<Bound<'py, PyArray1<u32>>>,
+    Option<Bound<'py, PyArray1<bool>>>,
+    Option<Bound<'py, PyArray1<i64>>>,
 );
 
 /// A tokenizer read from a `tokenizer.json`.
 #[derive(Debug)]
 #[pyclass(frozen, module = "collegium._rust")]
 pub struct Tokenizer {
-    core: tokenize::Tokenizer,
+    pub(crate) core: tokenize::Tokenizer,
 }
 
 #[pymethods]
@@ -46,7 +48,7 @@ impl Tokenizer {
         PyBytes::new(py, self.core.source())
     }
 
-    /// Ids, offsets and byte lengths.
+    /// Ids, offsets; with byte lengths also what the normalizer changed, and tokens in doubt.
     fn encode_batch<'py>(
         &self,
         py: Python<'py>,
@@ -56,15 +58,13 @@ impl Tokenizer {
     ) -> PyResult<Encoded<'py>> {
         let texts = Texts::read("texts", texts)?;
         let views = without_nulls(py, "texts", texts.views())?;
-        let encoded = enter(py, || {
-            self.core
-                .encode_batch(&views, add_special_tokens, byte_lengths)
+        let (encoded, changes) = enter(py, || {
+            let core = &self.core;
+            let encoded = core.encode_batch(&views, add_special_tokens, byte_lengths)?;
+            let changes = byte_lengths.then(|| core.changes(&views, &encoded));
+            Ok((encoded, changes.transpose()?))
         })?;
-        Ok((
-            encoded.ids.into_pyarray(py),
-            encoded.offsets.into_pyarray(py),
-            encoded.byte_lengths.map(|lengths| lengths.into_pyarray(py)),
-        ))
+        Ok(columns(py, encoded, changes))
     }
 
     /// Text of ids.
@@ -132,4 +132,40 @@ impl Tokenizer {
             tokenize::Tokenizer::from_bytes(source, "tokenizer contents")
         })
     }
+}
+
+/// As `encode_batch`, of a column of a JSONL or Parquet file.
+#[pyfunction]
+pub fn encode_file<'py>(
+    py: Python<'py>,
+    tokenizer: &Tokenizer,
+    path: PathBuf,
+    column: &str,
+    add_special_tokens: bool,
+    byte_lengths: bool,
+) -> PyResult<Encoded<'py>> {
+    let (encoded, changes) = enter(py, || {
+        tokenizer
+            .core
+            .encode_file(&path, column, add_special_tokens, byte_lengths)
+    })?;
+    Ok(columns(py, encoded, changes))
+}
+
+fn columns(
+    py: Python<'_>,
+    encoded: tokenize::Encoded,
+    changes: Option<tokenize::Changes>,
+) -> Encoded<'_> {
+    let (changed, uncertain) = match changes {
+        Some(changes) => (Some(changes.changed), Some(changes.uncertain)),
+        None => (None, None),
+    };
+    (
+        encoded.ids.into_pyarray(py),
+        encoded.offsets.into_pyarray(py),
+        encoded.byte_lengths.map(|lengths| lengths.into_pyarray(py)),
+        changed.map(|changed| changed.into_pyarray(py)),
+        uncertain.map(|uncertain| uncertain.into_pyarray(py)),
+    )
 }

@@ -11,6 +11,8 @@ use crate::parallel;
 
 /// Below this many bytes a task is not worth a thread.
 const TASK_BYTES: usize = 1 << 16;
+/// Above this many bytes a task could not be interrupted soon enough.
+const MOST_BYTES: usize = 1 << 22;
 /// Texts of more bytes are cut, to be shared by the threads.
 const LONG_TEXT: usize = 1 << 19;
 /// Tasks for each thread: enough to share the load, few enough to be cheap.
@@ -25,6 +27,19 @@ pub struct Encoded {
     pub offsets: Vec<i64>,
     /// Bytes of the original text that each token stands for, if asked for.
     pub byte_lengths: Option<Vec<u32>>,
+}
+
+impl Encoded {
+    /// Add the texts of another encoding, made with the same options.
+    pub fn append(&mut self, other: Self) {
+        let base = self.ids.len() as i64;
+        self.ids.extend(other.ids);
+        let ends = other.offsets.iter().skip(1);
+        self.offsets.extend(ends.map(|end| end + base));
+        if let (Some(mine), Some(more)) = (&mut self.byte_lengths, other.byte_lengths) {
+            mine.extend(more);
+        }
+    }
 }
 
 /// Work for one thread: whole texts, or steps of a long one.
@@ -92,13 +107,17 @@ impl Tokenizer {
     /// Divide the texts among `threads` threads.
     fn tasks(&self, texts: &[&str], threads: usize) -> Vec<Task> {
         let total: usize = texts.iter().map(|text| text.len() + 16).sum();
-        if threads == 1 || total < 2 * TASK_BYTES {
+        let most = match self.engine {
+            Engine::Native(_) => MOST_BYTES,
+            Engine::Fallback { .. } => 2 * TASK_BYTES,
+        };
+        if total < 2 * TASK_BYTES || threads == 1 && total <= most {
             return vec![Task::Texts {
                 first: 0,
                 end: texts.len(),
             }];
         }
-        let share = (total / (threads * TASKS_PER_THREAD)).max(TASK_BYTES);
+        let share = (total / (threads * TASKS_PER_THREAD)).clamp(TASK_BYTES, most);
         let mut tasks = Vec::new();
         let (mut first, mut bytes) = (0, 0);
         for (row, text) in texts.iter().enumerate() {

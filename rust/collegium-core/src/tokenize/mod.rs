@@ -5,7 +5,9 @@ mod bpe;
 mod byte_lengths;
 mod byte_level;
 mod cache;
+mod changes;
 mod classes;
+mod columns;
 mod encode;
 mod ends;
 mod fallback;
@@ -15,6 +17,8 @@ mod token_bytes;
 mod tokens;
 mod worker;
 
+pub use changes::Changes;
+pub(crate) use columns::{at_place, texts};
 pub use encode::Encoded;
 
 use std::fmt;
@@ -23,6 +27,7 @@ use std::path::Path;
 use tokenizers::{PostProcessorWrapper, Tokenizer as Inner};
 
 use crate::error::{Error, Result};
+use changes::Normalization;
 use plan::Plan;
 use token_bytes::ByteTokens;
 use worker::Stash;
@@ -51,6 +56,7 @@ pub struct Tokenizer {
     workers: Stash,
     /// Whether each id up to the largest one is a token.
     known: Vec<bool>,
+    normalization: Normalization,
     fingerprint: String,
     source: Vec<u8>,
 }
@@ -102,6 +108,7 @@ impl Tokenizer {
             inner,
             post_processor,
             byte_tokens: ByteTokens::of(&contents),
+            normalization: Normalization::of(&contents).map_err(|error| fail(error.into()))?,
             known,
             fingerprint: file::fingerprint(&contents),
             source,
