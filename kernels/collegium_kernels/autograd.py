@@ -21,7 +21,7 @@ _SCHEMA = (
     " Tensor mix, Tensor kd_weight, Tensor ce_weight, Tensor? normalizer,"
     " int[] codes, float[] numbers, str divergence, float beta, float temperature,"
     " float softcap, float logit_scale, int ignore_index, int workspace_bytes,"
-    " ScalarType? operands, bool want_student, bool want_weight, bool want_bias)"
+    " ScalarType? operands, bool fused, bool want_student, bool want_weight, bool want_bias)"
     " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
 _METRICS = 7
@@ -30,6 +30,14 @@ _METRICS = 7
 
 def _outputs(ordered: list[Tensor | None], like: Tensor) -> tuple[Tensor, ...]:
     return tuple(like.new_empty(0) if part is None else part for part in ordered)
+
+
+def _evaluation(fused: bool) -> type[ChunkedLoss]:
+    if not fused:
+        return ChunkedLoss
+    from .triton.fused import FusedLoss
+
+    return FusedLoss
 
 
 @implement("distill_loss", _SCHEMA)
@@ -53,6 +61,7 @@ def _distill(
     ignore_index,
     workspace_bytes,
     operands,
+    fused,
     want_student,
     want_weight,
     want_bias,
@@ -78,7 +87,7 @@ def _distill(
     checks.check_values(problem)
     wanted = Wanted(want_student, want_weight, want_bias)
     with torch.no_grad(), torch.autocast(student.device.type, enabled=False):
-        out = ChunkedLoss(problem, wanted, workspace_bytes).run()
+        out = _evaluation(fused)(problem, wanted, workspace_bytes).run()
     return _outputs(
         [
             out.ce,
@@ -134,7 +143,7 @@ def _backward(ctx, d_ce, d_kd, *_):
             scale(gradient, d_ce) if wanted else None
             for gradient, wanted in zip(ctx.saved_tensors, ctx.wanted, strict=True)
         ]
-    return (*scaled, None, [None] * ctx.teachers, *[None] * 17)
+    return (*scaled, None, [None] * ctx.teachers, *[None] * 18)
 
 
 def scale(gradient: Tensor, factor: Tensor) -> Tensor:
@@ -162,8 +171,10 @@ torch.library.register_autograd(
 )
 
 
-def chunked_loss(problem: Problem, workspace_bytes: int | None) -> DistillLoss:
-    """Evaluate a problem with the ``torch`` implementation."""
+def chunked_loss(
+    problem: Problem, workspace_bytes: int | None, *, fused: bool = False
+) -> DistillLoss:
+    """Evaluate a problem with the ``torch`` implementation, or with ``triton`` if `fused`."""
     student, weight, bias = problem.student, problem.weight, problem.bias
     grad = torch.is_grad_enabled()
     tensors, codes, numbers = flatten_teachers(problem.teachers)
@@ -187,6 +198,7 @@ def chunked_loss(problem: Problem, workspace_bytes: int | None) -> DistillLoss:
         problem.ignore_index,
         workspace_bytes or 0,
         problem.operands,
+        fused,
         grad and student.requires_grad,
         grad and weight is not None and weight.requires_grad,
         grad and bias is not None and bias.requires_grad,

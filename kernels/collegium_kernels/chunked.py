@@ -236,7 +236,7 @@ class ChunkedLoss:
     def _gradients(self, rows: Rows, dz: Tensor) -> None:
         weight = self.student.weight
         if self.d_bias is not None:
-            self.d_bias += dz.sum(0)
+            self.d_bias += dz.sum(0, dtype=self.dtype)
         if weight is None:
             if self.d_student is not None:
                 self.d_student[rows] = dz.to(self.d_student.dtype)

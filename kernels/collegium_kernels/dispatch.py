@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import os
 from collections.abc import Sequence
 
 import torch
@@ -78,7 +81,7 @@ def linear_distill_loss(
         ignore_index: label of tokens to leave out.
         workspace_bytes: bound of the temporary logits; None: 256 MiB on a CPU, on a GPU a
             quarter of its free memory up to 2 GiB. At least one token is worked on at a time.
-        implementation: ``torch`` (chunked), ``reference`` (dense) or ``auto``.
+        implementation: ``triton``, ``torch``, ``reference`` or ``auto``; see `implementations`.
 
     Returns:
         A `DistillLoss`; only its `loss` is differentiable.
@@ -213,31 +216,51 @@ def build_problem(
 
 def evaluate(problem: Problem, implementation: str, workspace_bytes: int | None) -> DistillLoss:
     """Evaluate a problem with the implementation of that name."""
-    check_implementation(implementation)
+    chosen = choose_implementation(implementation, problem.student)
     checks.check_workspace(workspace_bytes)
-    if implementation == "reference":
+    if chosen == "reference":
         checks.check_values(problem)
         return reference_loss(problem)
-    return chunked_loss(problem, workspace_bytes)
+    return chunked_loss(problem, workspace_bytes, fused=chosen == "triton")
 
 
 def implementations() -> dict[str, str]:
     """Return the implementations and what each is; ``auto`` names the one that is used."""
     return {
-        "auto": "torch",
+        "auto": "triton on a CUDA device where triton is installed (not for float64), else torch",
+        "triton": "chunked, gradient in the forward pass, fused row kernels, CUDA devices",
         "torch": "chunked, gradient in the forward pass, any device",
         "reference": "dense autograd, the oracle",
-        "triton": "not in this version",
     }
 
 
-def check_implementation(name: str) -> None:
-    """Refuse an implementation that is unknown or not there; ``auto`` is ``torch``."""
+def choose_implementation(name: str, student: Tensor) -> str:
+    """Return which implementation evaluates a loss of `student`; refuse one that cannot."""
     checks.one_of("implementation", name, checks.IMPLEMENTATIONS)
-    if name == "triton":
-        raise checks.refuse(
-            "implementation", "'auto', 'torch' or 'reference'", "'triton', not in this version"
-        )
+    if name not in ("auto", "triton"):
+        return name
+    missing = _why_no_triton(student)
+    if name == "auto":
+        return "triton" if missing is None and student.is_cuda else "torch"
+    if missing is not None:
+        raise checks.refuse("implementation", "'auto' or 'torch' here", f"'triton', {missing}")
+    return name
+
+
+def _why_no_triton(student: Tensor) -> str | None:
+    """Say what keeps the row kernels from running, None if nothing does."""
+    if student.dtype == torch.float64:
+        return "which computes in float32, for float64 inputs"
+    if not (student.is_cuda or os.environ.get("TRITON_INTERPRET") == "1"):
+        return f"which needs a CUDA device, on {student.device}"
+    if not _triton_is_installed():
+        return "which is not installed"
+    return None
+
+
+@functools.cache
+def _triton_is_installed() -> bool:
+    return importlib.util.find_spec("triton") is not None
 
 
 def autocast_operands(like: Tensor) -> torch.dtype | None:

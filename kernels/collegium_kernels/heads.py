@@ -21,17 +21,27 @@ Rows = slice | Tensor
 _BLOCK_BYTES = 32 << 20
 """Of a weight in half precision, widened at a time."""
 
+_WIDE_PRODUCTS = "dtype_out" in torch.ops.aten.mm.overloads()
+"""Whether this torch has products whose result is wider than their operands."""
+
 
 def take(tensor: Tensor, rows: Rows) -> Tensor:
     """Return ``tensor[rows]``; a view where the rows are consecutive."""
     return tensor[rows] if isinstance(rows, slice) else tensor.index_select(0, rows)
 
 
+def _product_is_wide(left: Tensor, right: Tensor, out: Tensor) -> bool:
+    """Whether the device multiplies half-precision operands into a float32 result."""
+    half = left.dtype in (torch.float16, torch.bfloat16)
+    same = left.dtype == right.dtype and out.dtype == torch.float32
+    return _WIDE_PRODUCTS and left.is_cuda and half and same
+
+
 def multiply(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
     """``out = left @ right`` without rounding to the operands' dtype; `out` is at least as wide."""
     if left.dtype == right.dtype == out.dtype:
         return torch.mm(left, right, out=out)
-    if left.is_cuda and left.dtype == right.dtype:
+    if _product_is_wide(left, right, out):
         return torch.mm(left, right, out_dtype=out.dtype, out=out)
     left = left.to(out.dtype)
     if right.dtype == out.dtype:
@@ -47,7 +57,7 @@ def multiply_back(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
     """``out = left @ right`` for a long inner axis (the vocabulary), widened block by block."""
     if left.dtype == right.dtype == out.dtype:
         return torch.mm(left, right, out=out)
-    if left.is_cuda and left.dtype == right.dtype:
+    if _product_is_wide(left, right, out):
         return torch.mm(left, right, out_dtype=out.dtype, out=out)
     if right.dtype == out.dtype:
         return torch.mm(left.to(out.dtype), right, out=out)
@@ -63,7 +73,7 @@ def accumulate(out: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """``out += left @ right`` in the dtype of `out`."""
     if left.dtype == right.dtype == out.dtype:
         return torch.addmm(out, left, right, out=out)
-    if left.is_cuda and left.dtype == right.dtype:
+    if _product_is_wide(left, right, out):
         return torch.addmm(out, left, right, out_dtype=out.dtype, out=out)
     return torch.addmm(out, left.to(out.dtype), right.to(out.dtype), out=out)
 
@@ -105,6 +115,13 @@ class Head:
             tile.mul_(self.scale)
         if self.softcap is not None:
             tile.div_(self.softcap).tanh_().mul_(self.softcap)
+
+    def finish_at(self, picked: Tensor, ids: Tensor) -> Tensor:
+        """Return what `finish_` would make of entries of `fill`'s output at `ids`."""
+        if self.bias is not None:
+            picked = picked + self.bias[ids].to(picked.dtype)
+        picked = picked * self.scale
+        return picked if self.softcap is None else (picked / self.softcap).tanh() * self.softcap
 
 
 def teacher_head(teacher: LiveTeacher | LogitsTeacher, operands: torch.dtype | None) -> Head:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from . import checks
-from .dispatch import autocast_operands, check_implementation
+from .dispatch import autocast_operands
 from .formulas import Scratch
 from .heads import Head, Rows, accumulate, linear_head, multiply_back, take
 from .operators import implement
@@ -55,7 +55,7 @@ def linear_token_logprobs(
     Raises:
         ValueError: an argument does not fit.
     """
-    check_implementation(implementation)
+    checks.one_of("implementation", implementation, ("auto", "torch", "reference"))
     checks.check_workspace(workspace_bytes)
     checks.check_options("forward_kl", 0.5, temperature, softcap)
     checks.tensor("hidden", hidden, ["N", "D"])

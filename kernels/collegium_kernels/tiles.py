@@ -68,9 +68,7 @@ class ChunkWork:
         self.listed = listed
         self.labels = take(problem.labels, rows)
         self.mix = take_columns(problem.mix, rows)
-        slope = inverse * student.scale
-        self.ce_slope = take(problem.ce_weight, rows).to(z.dtype) * slope
-        self.kd_slope = take(problem.kd_weight, rows).to(z.dtype) * problem.temperature * slope
+        self.ce_slope, self.kd_slope = gradient_slopes(problem, rows, inverse * student.scale)
         self.ce, self.kd, self.entropy = (z.new_zeros(len(z)) for _ in range(3))
         self.value, self.agreement, self.mass = (z.new_zeros(live.shape) for _ in range(3))
         self.top = torch.zeros_like(self.labels)
@@ -226,6 +224,13 @@ class ChunkWork:
         self.agreement[k, part] = torch.where(live, agree.to(value.dtype), 0.0)
         self.mass[k, part] = torch.where(live, mass.to(value.dtype), 0.0)
         self.kd[part] += torch.where(live, value * self.mix[k, part], 0.0)
+
+
+def gradient_slopes(problem: Problem, rows: Rows, factor: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what multiplies dCE/dz and dD/du [R] of `rows` in the gradient; du/dz = 1/T."""
+    ce_weight = take(problem.ce_weight, rows).to(problem.compute_dtype)
+    kd_weight = take(problem.kd_weight, rows).to(problem.compute_dtype)
+    return ce_weight * factor, kd_weight * problem.temperature * factor
 
 
 def take_columns(matrix: Tensor, rows: Rows) -> Tensor:
