@@ -47,7 +47,7 @@ def linear_token_logprobs(
         temperature: > 0.
         ignore_index: label of tokens to leave out.
         workspace_bytes: as in `linear_distill_loss`.
-        implementation: ``torch`` (chunked), ``reference`` (dense) or ``auto``.
+        implementation: ``torch`` (chunked, which ``auto`` means on a GPU as well) or ``reference``.
 
     Returns:
         [N] float32 (float64 for float64 inputs), at most 0.

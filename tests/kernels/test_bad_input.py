@@ -99,7 +99,7 @@ REFUSED = [
     # names
     ({"divergence": "foward_kl"}, "divergence: .*got 'foward_kl' .did you mean 'forward_kl'"),
     ({"implementation": "pytorch"}, "implementation: .*did you mean 'torch'"),
-    ({"implementation": "triton"}, "implementation: .*'triton', not in this version"),
+    ({"implementation": "triton"}, "implementation: .*'triton', which needs a CUDA"),
     ({"teachers": [listed(tail="buckets")]}, r"teachers\[0\].tail: .*did you mean 'bucket'"),
     # combinations
     ({"teachers": [listed(tail="zero")], "divergence": "reverse_kl"}, "tail: .*'bucket' with rev"),

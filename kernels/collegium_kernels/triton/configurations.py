@@ -28,11 +28,15 @@ class Configuration:
     warps: int
 
 
-def for_rows(vocabulary: int, teachers: int) -> Configuration:
-    """Return the configuration of `distill_rows`."""
-    block = LARGEST_BLOCK if teachers < 2 else LARGEST_BLOCK // 2
+def for_rows(vocabulary: int, teachers: int, capped: bool, lists: bool) -> Configuration:
+    """Return the configuration of `distill_rows`.
+
+    `capped` says that any side has a soft-cap, `lists` that ids are taken from lists.
+    """
+    demand = teachers + capped + lists
+    block = LARGEST_BLOCK // 4 if demand > 2 else LARGEST_BLOCK // max(1, demand)
     block = max(SMALLEST_BLOCK, min(block, _power_of_two(vocabulary)))
-    return Configuration(block, max(1, min(8, block // 256)))
+    return Configuration(block, max(1, min(8, block // 128)))
 
 
 def for_lists(width: int) -> Configuration:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,46 +19,9 @@ from ..chunked import ChunkedLoss
 from ..heads import Head, Rows, take
 from ..planning import Group, chunk_sizes, chunks
 from ..tiles import gradient_slopes, take_columns
-from . import configurations, patch, pieces
-from . import rows as row_kernel
-from .merged import ListGradient, MergedLists
-
-KINDS = {
-    "forward_kl": pieces.FORWARD_KL.value,
-    "reverse_kl": pieces.REVERSE_KL.value,
-    "jsd": pieces.JSD.value,
-}
-_PADDING = 16
-
-
-def _padded(width: int) -> int:
-    return -(-width // _PADDING) * _PADDING
-
-
-@dataclass(eq=False)
-class _Logits:
-    """Logits as the kernels read them: a chunk buffer, or a tensor indexed by token."""
-
-    tensor: Tensor
-    head: Head
-    gathered: bool
-
-
-@dataclass(eq=False)
-class _Chunk:
-    """What all launches of one chunk share."""
-
-    rows: Rows
-    count: int
-    numbers: Tensor
-    z: _Logits
-    labels: Tensor
-    label_logits: Tensor
-    ce_slope: Tensor
-    kd_slope: Tensor
-    earlier: Tensor
-    dz: Tensor
-    top: Tensor
+from . import configurations, pieces
+from .launch import Chunk, Launch, Logits, padded
+from .merged import MergedLists
 
 
 class FusedLoss(ChunkedLoss):
@@ -86,7 +48,7 @@ class FusedLoss(ChunkedLoss):
         return _readable(self.student) and not group.listed
 
     def _row_bytes(self, group: Group, launches: Sequence[tuple[int, ...]]) -> int:
-        width = _padded(self.problem.vocabulary)
+        width = padded(self.problem.vocabulary)
         buffers = max(sum(not _readable(self.dense[k].head) for k in part) for part in launches)
         buffers += not self._student_in_place(group)
         buffers += len(launches) > 1 and self.wanted.any
@@ -98,17 +60,17 @@ class FusedLoss(ChunkedLoss):
         return max(1, total)
 
     def _padded_buffer(self, name: str, rows: int, dtype: torch.dtype) -> Tensor:
-        shape = (rows, _padded(self.problem.vocabulary))
+        shape = (rows, padded(self.problem.vocabulary))
         return self.buffers.shaped(name, shape, dtype, self.device)[:, : self.problem.vocabulary]
 
-    def _logits(self, name: str, head: Head, rows: Rows, count: int, in_place: bool) -> _Logits:
+    def _logits(self, name: str, head: Head, rows: Rows, count: int, in_place: bool) -> Logits:
         if in_place:
-            return _Logits(head.rows, head, True)
+            return Logits(head.rows, head, True)
         buffer = self._padded_buffer(name, count, torch.float32)
         head.fill(rows, buffer)
-        return _Logits(buffer, head, False)
+        return Logits(buffer, head, False)
 
-    def _open_chunk(self, rows: Rows, group: Group, launches: Sequence[tuple[int, ...]]) -> _Chunk:
+    def _open_chunk(self, rows: Rows, group: Group, launches: Sequence[tuple[int, ...]]) -> Chunk:
         problem = self.problem
         if isinstance(rows, slice):
             numbers = torch.arange(rows.start, rows.stop, device=self.device)
@@ -128,7 +90,7 @@ class FusedLoss(ChunkedLoss):
             if len(launches) > 1:
                 earlier = self._padded_buffer("earlier", count, torch.float32)
         ce_slope, kd_slope = gradient_slopes(problem, rows, self.inverse * self.student.scale)
-        return _Chunk(
+        return Chunk(
             rows=rows,
             count=count,
             numbers=numbers,
@@ -147,7 +109,10 @@ class FusedLoss(ChunkedLoss):
         mix = take_columns(self.problem.mix, rows).float()
         statistics = None
         for number, dense in enumerate(launches):
-            launch = _Launch(self, chunk, dense, mix, add=number > 0)
+            teachers = [self._teacher(chunk, place, k) for place, k in enumerate(dense)]
+            launch = Launch(
+                self.problem, chunk, teachers, mix[list(dense)], number > 0, self.wanted.any
+            )
             if number < len(launches) - 1:
                 statistics = launch.measure_and_write(pieces.FOLD.value)
             elif group.listed:
@@ -165,6 +130,10 @@ class FusedLoss(ChunkedLoss):
         elif self.d_bias is not None:
             self.d_bias += take(chunk.dz, rows).sum(0, dtype=self.dtype)
 
+    def _teacher(self, chunk: Chunk, place: int, k: int) -> Logits:
+        head = self.dense[k].head
+        return self._logits(f"teacher{place}", head, chunk.rows, chunk.count, _readable(head))
+
     def _note_dense(self, rows: Rows, dense: tuple[int, ...], statistics: Tensor) -> None:
         for place, k in enumerate(dense):
             own = statistics[
@@ -181,7 +150,7 @@ class FusedLoss(ChunkedLoss):
         self.mass_of[k, rows] = torch.where(live, mass.float(), 0.0)
         self.kd_of[rows] += torch.where(live, value * take(self.problem.mix[k], rows), 0.0)
 
-    def _finish_with_lists(self, launch: _Launch, group: Group, mix: Tensor) -> Tensor:
+    def _finish_with_lists(self, launch: Launch, group: Group, mix: Tensor) -> Tensor:
         chunk = launch.chunk
         lists = MergedLists(
             {k: self.listed[k] for k in group.listed},
@@ -212,181 +181,3 @@ class FusedLoss(ChunkedLoss):
 def _readable(head: Head) -> bool:
     """Whether the kernels can read a head's logits where they lie."""
     return head.weight is None and head.rows.stride(1) == 1
-
-
-class _Launch:
-    """Launches over one chunk with some of the dense teachers."""
-
-    def __init__(
-        self, loss: FusedLoss, chunk: _Chunk, dense: tuple[int, ...], mix: Tensor, add: bool
-    ) -> None:
-        problem = loss.problem
-        self.chunk, self.add, self.gradient = chunk, add, loss.wanted.any
-        self.kind = KINDS[problem.divergence]
-        self.temperature, self.beta = problem.temperature, problem.beta
-        self.vocabulary, self.student = problem.vocabulary, loss.student
-        self.mix = mix[list(dense)].contiguous()
-        self.teachers = []
-        for place, k in enumerate(dense):
-            head = loss.dense[k].head
-            self.teachers.append(
-                loss._logits(f"teacher{place}", head, chunk.rows, chunk.count, _readable(head))
-            )
-        self.configuration = configurations.for_rows(self.vocabulary, len(dense))
-
-    def measure_and_write(self, write: int) -> Tensor:
-        """Measure, and write what `write` says if a gradient is wanted; return the statistics."""
-        statistics = self._new_statistics()
-        self._rows(statistics, measure=True, write=write if self.gradient else 0)
-        return statistics
-
-    def measure(self, lists: MergedLists) -> Tensor:
-        """Measure with the lists' ids taken from `lists`; return the statistics."""
-        statistics = self._new_statistics()
-        self._rows(statistics, measure=True, write=0, lists=lists)
-        return statistics
-
-    def write_off_lists(
-        self, lists: MergedLists, gradient: ListGradient, statistics: Tensor
-    ) -> None:
-        """Write dz at all ids that no list holds (and something at the others)."""
-        self._rows(
-            statistics,
-            measure=False,
-            write=pieces.FINISH.value,
-            lists=lists,
-            list_gradient=gradient,
-        )
-
-    def write_at_lists(
-        self, lists: MergedLists, gradient: ListGradient, statistics: Tensor
-    ) -> None:
-        """Write dz at the listed ids."""
-        chunk = self.chunk
-        configuration = configurations.for_lists(lists.ids.shape[1])
-        patch.patch_rows[(chunk.count,)](
-            chunk.numbers,
-            *self._student_arguments(),
-            *self._teacher_arguments(),
-            chunk.labels,
-            chunk.ce_slope,
-            chunk.kd_slope,
-            self.mix,
-            lists.ids,
-            lists.logits,
-            gradient.at_ids,
-            lists.ids.shape[1],
-            statistics,
-            chunk.earlier,
-            chunk.earlier.stride(0),
-            chunk.dz,
-            chunk.dz.stride(0),
-            *self._numbers(),
-            KIND=self.kind,
-            NT=len(self.teachers),
-            SAME=self.temperature == 1.0,
-            S_HAS_BIAS=self.student.bias is not None,
-            S_CAPPED=self.student.softcap is not None,
-            **self._teacher_flags(),
-            ADD=self.add,
-            LIST_BLOCK=configuration.block,
-            num_warps=configuration.warps,
-            enable_fp_fusion=False,
-        )
-
-    def _new_statistics(self) -> Tensor:
-        height = pieces.STUDENT_STATISTICS.value
-        height += len(self.teachers) * pieces.TEACHER_STATISTICS.value
-        shape = (height, self.chunk.count)
-        return torch.empty(shape, dtype=torch.float32, device=self.chunk.dz.device)
-
-    def _student_arguments(self) -> tuple[Tensor, float, float]:
-        head = self.student
-        bias = self.chunk.ce_slope if head.bias is None else head.bias
-        return bias, head.scale, head.softcap or 0.0
-
-    def _teacher_arguments(self) -> tuple[tuple, ...]:
-        """Return pointers, strides, biases, scales, caps: tuples of at least one entry."""
-        teachers = self.teachers or [self.chunk.z]
-        heads = [t.head for t in teachers]
-        return (
-            tuple(t.tensor for t in teachers),
-            tuple(t.tensor.stride(0) for t in teachers),
-            tuple(self.chunk.ce_slope if h.bias is None else h.bias for h in heads),
-            tuple(h.scale for h in heads),
-            tuple(h.softcap or 0.0 for h in heads),
-        )
-
-    def _teacher_flags(self) -> dict[str, int]:
-        return {
-            "T_HAS_BIAS": _bits(t.head.bias is not None for t in self.teachers),
-            "T_CAPPED": _bits(t.head.softcap is not None for t in self.teachers),
-            "T_GATHERED": _bits(t.gathered for t in self.teachers),
-        }
-
-    def _numbers(self) -> tuple[int | float, ...]:
-        return (
-            self.chunk.count,
-            self.vocabulary,
-            _padded(self.vocabulary),
-            1.0 / self.temperature,
-            self.beta,
-            math.log(self.beta) - math.log1p(-self.beta),
-        )
-
-    def _rows(
-        self,
-        statistics: Tensor,
-        measure: bool,
-        write: int,
-        lists: MergedLists | None = None,
-        list_gradient: ListGradient | None = None,
-    ) -> None:
-        chunk = self.chunk
-        nothing = chunk.ce_slope
-        ids = chunk.labels if lists is None else lists.ids
-        list_configuration = configurations.for_lists(1 if lists is None else ids.shape[1])
-        row_kernel.distill_rows[(chunk.count,)](
-            chunk.z.tensor,
-            chunk.z.tensor.stride(0),
-            chunk.numbers,
-            *self._student_arguments(),
-            *self._teacher_arguments(),
-            chunk.labels,
-            chunk.label_logits,
-            chunk.ce_slope,
-            chunk.kd_slope,
-            self.mix if self.teachers else nothing,
-            ids,
-            nothing if lists is None else lists.logits,
-            0 if lists is None else ids.shape[1],
-            nothing if list_gradient is None else list_gradient.tail,
-            nothing if list_gradient is None else list_gradient.slope,
-            statistics,
-            chunk.top,
-            chunk.earlier,
-            chunk.earlier.stride(0),
-            chunk.dz,
-            chunk.dz.stride(0),
-            *self._numbers(),
-            KIND=self.kind,
-            NT=len(self.teachers),
-            NL=0 if list_gradient is None else len(list_gradient.slope),
-            SAME=self.temperature == 1.0,
-            S_HAS_BIAS=self.student.bias is not None,
-            S_CAPPED=self.student.softcap is not None,
-            S_GATHERED=chunk.z.gathered,
-            **self._teacher_flags(),
-            EXCLUDE=lists is not None,
-            MEASURE=measure,
-            WRITE=write,
-            ADD=self.add,
-            BLOCK=self.configuration.block,
-            LIST_BLOCK=list_configuration.block,
-            num_warps=self.configuration.warps,
-            enable_fp_fusion=False,
-        )
-
-
-def _bits(flags) -> int:
-    return sum(int(flag) << place for place, flag in enumerate(flags))

@@ -11,11 +11,10 @@ import triton.language as tl
 
 from .pieces import (
     divergences,
+    list_tile,
     load_statistics,
     student_probabilities,
-    student_tile,
     teacher_rows,
-    teacher_tiles,
 )
 
 
@@ -45,21 +44,19 @@ def patch_rows(
     sizes, n, logs, values, centers = load_statistics(STATS + r, rows, NT)
     ce_slope = tl.load(CE_SLOPE + r)
     kd_slope = tl.load(KD_SLOPE + r)
+    s_head = (S_BIAS, s_scale, s_cap)
+    t_heads = (T_BIAS, t_scales, t_caps)
     for start in range(0, list_width, LIST_BLOCK):
-        at = r * list_width + start + spot
-        ids = tl.load(LIST_IDS + at, mask=start + spot < list_width, other=-1).to(tl.int32)
-        keep = ids >= 0
-        raw = tl.load(LIST_LOGITS + at, mask=keep, other=0.0)
-        x, slope, _ = student_tile(raw, ids, keep, S_BIAS, s_scale, s_cap, S_HAS_BIAS, S_CAPPED,
-                               False)  # fmt: skip
-        tiles = teacher_tiles(t_rows, ids, keep, T_BIAS, t_scales, t_caps, inv_t, V, V_PADDED, NT,
-                          T_HAS_BIAS, T_CAPPED, T_GATHERED, False)  # fmt: skip
+        place = start + spot
+        ids, there, x, slope, tiles = list_tile(
+            r, place, list_width, LIST_IDS, LIST_LOGITS, s_head, t_rows, t_heads, inv_t, V,
+            V_PADDED, NT, S_HAS_BIAS, S_CAPPED, T_HAS_BIAS, T_CAPPED, T_GATHERED)  # fmt: skip
         q1, lq, q = student_probabilities(x, sizes, inv_t, SAME)
         total = divergences(tiles, lq, q, MIX, r, rows, n, logs, values, centers, beta, log_odds,
                              KIND, NT)  # fmt: skip
-        total += tl.load(LIST_GRADIENT + at, mask=keep, other=0.0)
+        total += tl.load(LIST_GRADIENT + r * list_width + place, mask=there, other=0.0)
         if ADD:
-            total += tl.load(EARLIER + r * earlier_stride + ids, mask=keep, other=0.0)
+            total += tl.load(EARLIER + r * earlier_stride + ids, mask=there, other=0.0)
         dz = ce_slope * (q1 - tl.where(ids == y, 1.0, 0.0)) + kd_slope * total
         dz = (dz * slope).to(DZ.dtype.element_ty)
-        tl.store(DZ + r * dz_stride + ids, dz, mask=keep)
+        tl.store(DZ + r * dz_stride + ids, dz, mask=there)

@@ -55,13 +55,13 @@ def finish(raw, bias, scale, cap, CAPPED: tl.constexpr):
 
 
 @triton.jit
-def student_tile(raw, ids, inside, BIAS, scale, cap, HAS_BIAS: tl.constexpr, CAPPED: tl.constexpr,
-             EXCLUDE: tl.constexpr):  # fmt: skip
-    """Return the student's logits, -inf where not kept; the cap's slope; which are kept."""
+def student_tile(raw, ids, inside, head, HAS_BIAS: tl.constexpr, CAPPED: tl.constexpr,
+                 EXCLUDE: tl.constexpr):  # fmt: skip
+    """Return finished logits, -inf where not kept; the cap's slope; which are kept."""
     bias = 0.0
     if HAS_BIAS:
-        bias = tl.load(BIAS + ids, mask=inside, other=0.0).to(tl.float32)
-    x, slope = finish(raw, bias, scale, cap, CAPPED)
+        bias = tl.load(head[0] + ids, mask=inside, other=0.0).to(tl.float32)
+    x, slope = finish(raw, bias, head[1], head[2], CAPPED)
     keep = inside
     if EXCLUDE:
         keep = inside & (raw != LISTED)
@@ -70,6 +70,7 @@ def student_tile(raw, ids, inside, BIAS, scale, cap, HAS_BIAS: tl.constexpr, CAP
 
 @triton.jit
 def bit(bits: tl.constexpr, k: tl.constexpr):
+    """Return whether bit `k` is set."""
     return (bits >> k) & 1 == 1
 
 
@@ -81,29 +82,60 @@ def teacher_rows(T, strides, ROWS, r, NT: tl.constexpr, GATHERED: tl.constexpr):
         row = r
         if bit(GATHERED, k):
             row = tl.load(ROWS + r)
-        pointers = pointers + (T[k] + row * strides[k],)
+        pointers += (T[k] + row * strides[k],)
     return pointers
 
 
 @triton.jit
-def teacher_tiles(pointers, ids, inside, BIAS, scales, caps, inv_t, V, V_PADDED, NT: tl.constexpr,
-              HAS_BIAS: tl.constexpr, CAPPED: tl.constexpr, GATHERED: tl.constexpr,
-              PADDED: tl.constexpr):  # fmt: skip
-    """Load a tile of each teacher's row, divided by T; -inf where not `inside`."""
+def teacher_tiles(pointers, ids, inside, heads, inv_t, V, V_PADDED, NT: tl.constexpr,
+                  HAS_BIAS: tl.constexpr, CAPPED: tl.constexpr, GATHERED: tl.constexpr,
+                  WIDE: tl.constexpr):  # fmt: skip
+    """Load a tile of each teacher's row, divided by T; -inf where not `inside`.
+
+    `WIDE` reads up to the padded width: then whole vectors are loaded or none.
+    """
     tiles = ()
     for k in tl.static_range(NT):
         readable = inside
-        if PADDED:
+        if WIDE:
             readable = ids < V_PADDED
             if bit(GATHERED, k):
                 readable = ids < V
         bias = 0.0
         if bit(HAS_BIAS, k):
-            bias = tl.load(BIAS[k] + ids, mask=inside, other=0.0).to(tl.float32)
+            bias = tl.load(heads[0][k] + ids, mask=inside, other=0.0).to(tl.float32)
         raw = tl.load(pointers[k] + ids, mask=readable, other=0.0).to(tl.float32)
-        x, _ = finish(raw, bias, scales[k], caps[k], bit(CAPPED, k))
-        tiles = tiles + (tl.where(inside, x * inv_t, NOWHERE),)
+        x, _ = finish(raw, bias, heads[1][k], heads[2][k], bit(CAPPED, k))
+        tiles += (tl.where(inside, x * inv_t, NOWHERE),)
     return tiles
+
+
+@triton.jit
+def row_tile(ids, z_row, z_bound, s_head, t_rows, t_heads, inv_t, V, V_PADDED, NT: tl.constexpr,
+             S_HAS_BIAS: tl.constexpr, S_CAPPED: tl.constexpr, T_HAS_BIAS: tl.constexpr,
+             T_CAPPED: tl.constexpr, T_GATHERED: tl.constexpr, EXCLUDE: tl.constexpr):  # fmt: skip
+    """Load a tile of the row: student, cap's slope, which are kept, teachers."""
+    raw = tl.load(z_row + ids, mask=ids < z_bound, other=0.0).to(tl.float32)
+    x, slope, keep = student_tile(raw, ids, ids < V, s_head, S_HAS_BIAS, S_CAPPED, EXCLUDE)
+    tiles = teacher_tiles(t_rows, ids, keep, t_heads, inv_t, V, V_PADDED, NT, T_HAS_BIAS,
+                          T_CAPPED, T_GATHERED, True)  # fmt: skip
+    return x, slope, keep, tiles
+
+
+@triton.jit
+def list_tile(r, place, list_width, LIST_IDS, LIST_LOGITS, s_head, t_rows, t_heads, inv_t, V,
+              V_PADDED, NT: tl.constexpr, S_HAS_BIAS: tl.constexpr, S_CAPPED: tl.constexpr,
+              T_HAS_BIAS: tl.constexpr, T_CAPPED: tl.constexpr,
+              T_GATHERED: tl.constexpr):  # fmt: skip
+    """Load a tile of the listed ids: ids, which are there, student, cap's slope, teachers."""
+    at = r * list_width + place
+    ids = tl.load(LIST_IDS + at, mask=place < list_width, other=-1).to(tl.int32)
+    there = ids >= 0
+    raw = tl.load(LIST_LOGITS + at, mask=there, other=0.0)
+    x, slope, _ = student_tile(raw, ids, there, s_head, S_HAS_BIAS, S_CAPPED, False)
+    tiles = teacher_tiles(t_rows, ids, there, t_heads, inv_t, V, V_PADDED, NT, T_HAS_BIAS,
+                          T_CAPPED, T_GATHERED, False)  # fmt: skip
+    return ids, there, x, slope, tiles
 
 
 @triton.jit
@@ -132,9 +164,9 @@ def nothing_measured(NT: tl.constexpr):
     s = ()
     f = ()
     for _ in tl.static_range(NT):
-        n = n + (lowest,)
-        s = s + (zero,)
-        f = f + (zero,)
+        n += (lowest,)
+        s += (zero,)
+        f += (zero,)
     return (lowest, zero, zero, lowest, zero, tl.full((), 0, tl.int32)), n, s, f
 
 
@@ -170,9 +202,9 @@ def measure(student, n, s, f, x, tiles, ids, V, inv_t, KIND: tl.constexpr, NT: t
             f_new = merge_ratio(f_new, ev, v, n_new, n[k], s[k], u, mt_new, mt)
         elif KIND == REVERSE_KL:
             f_new = merge_ratio(f_new, e, u, mt_new, mt, lt, v, n_new, n[k])
-        n_all = n_all + (n_new,)
-        s_all = s_all + (s_new,)
-        f_all = f_all + (f_new,)
+        n_all += (n_new,)
+        s_all += (s_new,)
+        f_all += (f_new,)
     return (m1_new, l1_new, h, mt_new, lt_new, top), n_all, s_all, f_all
 
 
@@ -198,8 +230,8 @@ def measure_jsd(teacher_parts, student_parts, u, tiles, mt, log_lt, n, logs, bet
     for k in tl.static_range(NT):
         lp = (tiles[k] - n[k]) - logs[k]
         student, teacher = log_ratios(lp, lq, beta, log_odds)
-        of_teacher = of_teacher + (teacher_parts[k] + tl.sum(tl.exp(lp) * teacher, 0),)
-        of_student = of_student + (student_parts[k] + tl.sum(q * student, 0),)
+        of_teacher += (teacher_parts[k] + tl.sum(tl.exp(lp) * teacher, 0),)
+        of_student += (student_parts[k] + tl.sum(q * student, 0),)
     return of_teacher, of_student
 
 
@@ -250,8 +282,8 @@ def load_statistics(S, rows, NT: tl.constexpr):
     centers = ()
     for k in tl.static_range(NT):
         own = S + (STUDENT_STATISTICS + k * TEACHER_STATISTICS) * rows
-        n = n + (tl.load(own + T_MAX * rows),)
-        logs = logs + (tl.load(own + T_LOG_SUM * rows),)
-        values = values + (tl.load(own + T_VALUE * rows),)
-        centers = centers + (tl.load(own + T_CENTER * rows),)
+        n += (tl.load(own + T_MAX * rows),)
+        logs += (tl.load(own + T_LOG_SUM * rows),)
+        values += (tl.load(own + T_VALUE * rows),)
+        centers += (tl.load(own + T_CENTER * rows),)
     return student, n, logs, values, centers

@@ -8,7 +8,7 @@
 2. *writes*: a last sweep stores dz into a buffer of its own, or adds to the gradients of teachers
    that were folded in before.
 
-`collegium.kernels.triton.patch` writes dz again at the few ids that top-k and sampled teachers list.
+`patch_rows` then writes dz again at the few ids that top-k and sampled teachers list.
 
 Capitals are pointers and compile-time constants. Row offsets are int64. Buffers are padded to
 `V_PADDED` columns, a multiple of 16, so that loads are as wide as they can be whatever V is.
@@ -39,10 +39,12 @@ from .pieces import (
     TAIL,
     TEACHER_STATISTICS,
     divergences,
+    list_tile,
     load_statistics,
     measure,
     measure_jsd,
     nothing_measured,
+    row_tile,
     student_probabilities,
     student_tile,
     teacher_rows,
@@ -66,42 +68,26 @@ def distill_rows(
 ):  # fmt: skip
     """Measure and write one row.
 
-    Args:
-        Z: student logits [rows, V] before bias, scale and cap, or [N, V] with `S_GATHERED`.
-        z_stride: elements from row to row; of T, EARLIER and DZ likewise.
-        ROWS: int64[rows] token numbers, for inputs that are indexed by token.
-        S_BIAS: [V]; read with `S_HAS_BIAS`.
-        s_scale: multiplies the student's logits.
-        s_cap: soft-cap, with `S_CAPPED`.
-        T: `NT` pointers, as Z; bit k of `T_GATHERED` says that teacher k is indexed by token.
-        t_strides: `NT` numbers.
-        T_BIAS: `NT` pointers, read with bit k of `T_HAS_BIAS`.
-        t_scales: `NT` numbers.
-        t_caps: `NT` numbers, with bit k of `T_CAPPED`.
-        LABELS: int64[rows].
-        LABEL_LOGITS: float32[rows], z at the labels; read with `EXCLUDE`.
-        CE_SLOPE: float32[rows], factor of the cross-entropy's gradient in z.
-        KD_SLOPE: float32[rows], factor of the divergences' gradient in u.
-        MIX: float32[NT, rows].
-        LIST_IDS: int64[rows, list_width], -1 where there is none; read with `EXCLUDE`.
-        LIST_LOGITS: float32[rows, list_width], z at those ids, where z itself holds `LISTED`.
-        list_width: ids per row.
-        LIST_TAIL: float32[NL, rows]; the gradient of list j off its ids is
-            ``slope * exp(log q - tail)``.
-        LIST_SLOPE: float32[NL, rows].
-        STATS: float32[STUDENT_STATISTICS + NT * TEACHER_STATISTICS, rows]; written if `MEASURE`,
-            else read.
-        TOP: int64[rows], written: the student's most probable id.
-        EARLIER: float32 sums of gradients in u; read with `ADD`, written with `WRITE` = FOLD.
-        earlier_stride: see z_stride.
-        DZ: written with `WRITE` = FINISH; indexed by token with `S_GATHERED`.
-        dz_stride: see z_stride.
-        rows: rows of this launch.
-        V: vocabulary.
-        V_PADDED: columns that exist in rows that are not indexed by token.
-        inv_t: 1 / temperature; `SAME` says that it is 1.
-        beta: of the Jensen-Shannon divergence.
-        log_odds: log(beta / (1 - beta)).
+    Student: Z holds logits [rows, V] before bias, scale and cap, or [N, V] that are indexed by the
+    token numbers ROWS where `S_GATHERED`; S_BIAS [V] is read with `S_HAS_BIAS`, s_cap with
+    `S_CAPPED`. Teachers: `NT` of each in tuples, as the student's; bit k of `T_GATHERED`,
+    `T_HAS_BIAS`, `T_CAPPED` speaks of teacher k. MIX is float32[NT, rows].
+
+    LABELS int64[rows], LABEL_LOGITS float32[rows] (z there), CE_SLOPE and KD_SLOPE float32[rows]
+    (factors of dCE/dz and dD/du).
+
+    Lists, with `EXCLUDE`: LIST_IDS int64[rows, list_width], -1 where there is none; LIST_LOGITS
+    float32[rows, list_width] is z at those ids, where Z itself holds `LISTED`. The gradient of
+    list j < `NL` off its ids is ``slope * exp(log q - tail)``, LIST_TAIL and LIST_SLOPE
+    float32[NL, rows].
+
+    Results: STATS float32[STUDENT_STATISTICS + NT * TEACHER_STATISTICS, rows] and TOP int64[rows]
+    (the student's most probable id) are written if `MEASURE`, else STATS is read. EARLIER, float32
+    sums of gradients in u, is read with `ADD` and written with `WRITE` = FOLD. DZ is written with
+    `WRITE` = FINISH; it is indexed by token where `S_GATHERED`.
+
+    Strides are elements from row to row. `inv_t` is 1 / temperature, and `SAME` says that it is 1;
+    `log_odds` is log(beta / (1 - beta)) of the Jensen-Shannon divergence.
     """
     r = tl.program_id(0).to(tl.int64)
     token = r
@@ -111,6 +97,8 @@ def distill_rows(
         z_bound = V
     z_row = Z + token * z_stride
     t_rows = teacher_rows(T, t_strides, ROWS, r, NT, T_GATHERED)
+    s_head = (S_BIAS, s_scale, s_cap)
+    t_heads = (T_BIAS, t_scales, t_caps)
     lane = tl.arange(0, BLOCK)
     spot = tl.arange(0, LIST_BLOCK)
     y = tl.load(LABELS + r).to(tl.int32)
@@ -120,25 +108,20 @@ def distill_rows(
         student, n, s, f = nothing_measured(NT)
         for start in range(0, V, BLOCK):
             ids = start + lane
-            raw = tl.load(z_row + ids, mask=ids < z_bound, other=0.0).to(tl.float32)
-            x, _, keep = student_tile(raw, ids, ids < V, S_BIAS, s_scale, s_cap, S_HAS_BIAS, S_CAPPED,
-                                  EXCLUDE)  # fmt: skip
-            tiles = teacher_tiles(t_rows, ids, keep, T_BIAS, t_scales, t_caps, inv_t, V, V_PADDED, NT,
-                              T_HAS_BIAS, T_CAPPED, T_GATHERED, True)  # fmt: skip
+            x, _, _, tiles = row_tile(
+                ids, z_row, z_bound, s_head, t_rows, t_heads, inv_t, V, V_PADDED, NT, S_HAS_BIAS,
+                S_CAPPED, T_HAS_BIAS, T_CAPPED, T_GATHERED, EXCLUDE)  # fmt: skip
             student, n, s, f = measure(student, n, s, f, x, tiles, ids, V, inv_t, KIND, NT, SAME)
         tail_max = student[3]
         tail_sum = student[4]
         if EXCLUDE:
             for start in range(0, list_width, LIST_BLOCK):
-                at = r * list_width + start + spot
-                ids = tl.load(LIST_IDS + at, mask=start + spot < list_width, other=-1).to(tl.int32)
-                raw = tl.load(LIST_LOGITS + at, mask=ids >= 0, other=0.0)
-                x, _, keep = student_tile(raw, ids, ids >= 0, S_BIAS, s_scale, s_cap, S_HAS_BIAS,
-                                      S_CAPPED, False)  # fmt: skip
-                tiles = teacher_tiles(t_rows, ids, keep, T_BIAS, t_scales, t_caps, inv_t, V, V_PADDED,
-                                  NT, T_HAS_BIAS, T_CAPPED, T_GATHERED, False)  # fmt: skip
-                student, n, s, f = measure(student, n, s, f, x, tiles, ids, V, inv_t, KIND, NT,
-                                            SAME)  # fmt: skip
+                ids, _, x, _, tiles = list_tile(
+                    r, start + spot, list_width, LIST_IDS, LIST_LOGITS, s_head, t_rows, t_heads,
+                    inv_t, V, V_PADDED, NT, S_HAS_BIAS, S_CAPPED, T_HAS_BIAS, T_CAPPED,
+                    T_GATHERED)  # fmt: skip
+                student, n, s, f = measure(
+                    student, n, s, f, x, tiles, ids, V, inv_t, KIND, NT, SAME)  # fmt: skip
         m1, l1, h, mt, lt, top = student
         log_l1 = tl.log(l1)
         log_lt = tl.log(lt)
@@ -152,45 +135,35 @@ def distill_rows(
                 value = f[k] / s[k] - log_s + log_lt
             elif KIND == REVERSE_KL:
                 value = f[k] / lt - log_lt + log_s
-            logs = logs + (log_s,)
-            values = values + (value,)
-            centers = centers + (0.0,)
+            logs += (log_s,)
+            values += (value,)
+            centers += (0.0,)
         if KIND == JSD and NT > 0:
             teacher_parts = centers
             student_parts = centers
             for start in range(0, V, BLOCK):
-                ids = start + lane
-                raw = tl.load(z_row + ids, mask=ids < z_bound, other=0.0).to(tl.float32)
-                x, _, keep = student_tile(raw, ids, ids < V, S_BIAS, s_scale, s_cap, S_HAS_BIAS,
-                                      S_CAPPED, EXCLUDE)  # fmt: skip
-                tiles = teacher_tiles(t_rows, ids, keep, T_BIAS, t_scales, t_caps, inv_t, V, V_PADDED,
-                                  NT, T_HAS_BIAS, T_CAPPED, T_GATHERED, True)  # fmt: skip
+                x, _, _, tiles = row_tile(
+                    start + lane, z_row, z_bound, s_head, t_rows, t_heads, inv_t, V, V_PADDED, NT,
+                    S_HAS_BIAS, S_CAPPED, T_HAS_BIAS, T_CAPPED, T_GATHERED, EXCLUDE)  # fmt: skip
                 teacher_parts, student_parts = measure_jsd(
                     teacher_parts, student_parts, x * inv_t, tiles, mt, log_lt, n, logs, beta,
                     log_odds, NT)  # fmt: skip
             if EXCLUDE:
                 for start in range(0, list_width, LIST_BLOCK):
-                    at = r * list_width + start + spot
-                    ids = tl.load(LIST_IDS + at, mask=start + spot < list_width, other=-1)
-                    ids = ids.to(tl.int32)
-                    raw = tl.load(LIST_LOGITS + at, mask=ids >= 0, other=0.0)
-                    x, _, keep = student_tile(raw, ids, ids >= 0, S_BIAS, s_scale, s_cap, S_HAS_BIAS,
-                                          S_CAPPED, False)  # fmt: skip
-                    tiles = teacher_tiles(t_rows, ids, keep, T_BIAS, t_scales, t_caps, inv_t, V,
-                                      V_PADDED, NT, T_HAS_BIAS, T_CAPPED, T_GATHERED,
-                                      False)  # fmt: skip
+                    _, _, x, _, tiles = list_tile(
+                        r, start + spot, list_width, LIST_IDS, LIST_LOGITS, s_head, t_rows,
+                        t_heads, inv_t, V, V_PADDED, NT, S_HAS_BIAS, S_CAPPED, T_HAS_BIAS,
+                        T_CAPPED, T_GATHERED)  # fmt: skip
                     teacher_parts, student_parts = measure_jsd(
                         teacher_parts, student_parts, x * inv_t, tiles, mt, log_lt, n, logs, beta,
                         log_odds, NT)  # fmt: skip
             centers = student_parts
             values = ()
             for k in tl.static_range(NT):
-                values = values + (beta * teacher_parts[k] + (1.0 - beta) * student_parts[k],)
+                values += (beta * teacher_parts[k] + (1.0 - beta) * student_parts[k],)
 
-        raw = tl.load(LABEL_LOGITS + r)
-        label, _, _ = student_tile(
-            raw, y, y >= 0, S_BIAS, s_scale, s_cap, S_HAS_BIAS, S_CAPPED, False
-        )
+        at_label = tl.load(LABEL_LOGITS + r)
+        label = student_tile(at_label, y, y >= 0, s_head, S_HAS_BIAS, S_CAPPED, False)[0]
         tl.store(S + CE * rows, log_l1 - (label - m1))
         tl.store(S + ENTROPY * rows, log_l1 - h / l1)
         tl.store(S + MAX_1 * rows, m1)
@@ -199,8 +172,8 @@ def distill_rows(
         tl.store(S + LOG_SUM_T * rows, log_lt)
         tl.store(S + TAIL * rows, (tail_max - mt) + (tl.log(tail_sum) - log_lt))
         tl.store(TOP + r, top.to(tl.int64))
-        best = teacher_tiles(t_rows, top, top >= 0, T_BIAS, t_scales, t_caps, inv_t, V, V_PADDED, NT,
-                         T_HAS_BIAS, T_CAPPED, T_GATHERED, False)  # fmt: skip
+        best = teacher_tiles(t_rows, top, top >= 0, t_heads, inv_t, V, V_PADDED, NT, T_HAS_BIAS,
+                             T_CAPPED, T_GATHERED, False)  # fmt: skip
         for k in tl.static_range(NT):
             own = S + (STUDENT_STATISTICS + k * TEACHER_STATISTICS) * rows
             tl.store(own + T_MAX * rows, n[k])
@@ -218,11 +191,9 @@ def distill_rows(
         for start in range(0, V, BLOCK):
             ids = start + lane
             inside = ids < V
-            raw = tl.load(z_row + ids, mask=ids < z_bound, other=0.0).to(tl.float32)
-            x, slope, keep = student_tile(raw, ids, inside, S_BIAS, s_scale, s_cap, S_HAS_BIAS,
-                                      S_CAPPED, EXCLUDE)  # fmt: skip
-            tiles = teacher_tiles(t_rows, ids, inside, T_BIAS, t_scales, t_caps, inv_t, V, V_PADDED,
-                              NT, T_HAS_BIAS, T_CAPPED, T_GATHERED, True)  # fmt: skip
+            x, slope, _, tiles = row_tile(
+                ids, z_row, z_bound, s_head, t_rows, t_heads, inv_t, V, V_PADDED, NT, S_HAS_BIAS,
+                S_CAPPED, T_HAS_BIAS, T_CAPPED, T_GATHERED, EXCLUDE)  # fmt: skip
             q1, lq, q = student_probabilities(x, sizes, inv_t, SAME)
             total = divergences(tiles, lq, q, MIX, r, rows, n, logs, values, centers, beta,
                                  log_odds, KIND, NT)  # fmt: skip
