@@ -11,4 +11,5 @@ BENCHMARKS: dict[str, str] = {
     "kernels": "kernel_losses",
     "tokenize": "tokenization",
     "training_rows": "training_rows",
+    "kernels_aot": "kernels_aot",
 }
