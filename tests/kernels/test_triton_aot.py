@@ -36,7 +36,9 @@ def check(rows: list[dict]) -> None:
         assert row["spills"] == 0, row
         assert 0 < row["registers"] <= 255, row
         wide = row["kernel"] == "distill_rows" and "given" not in row["configuration"]
-        assert row["load_bits"] >= (128 if wide else 32), row
+        # Programs on AMD have twice the threads for the same number of warps.
+        widest = 64 if row["target"].startswith("gfx") else 128
+        assert row["load_bits"] >= (widest if wide else 32), row
 
 
 def test_one_configuration_per_kernel() -> None:
