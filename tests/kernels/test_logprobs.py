@@ -107,8 +107,10 @@ def test_no_tokens(case):
         ({"hidden": torch.zeros(11, 9).double()}, r"weight: expected shape \[V, 9\]"),
         ({"temperature": 0.0}, "temperature: expected a number above 0"),
         ({"workspace_bytes": 0}, "workspace_bytes: expected None or a number of bytes, got 0"),
+        (
             {"implementation": "triton"},
             "implementation: expected one of 'auto', 'torch', 'reference'",
+        ),
     ],
 )
 def test_bad_input(case, change, message):
