@@ -63,9 +63,19 @@ impl Tokens {
         }
     }
 
-    /// Append the tokens of a cached word; `LENGTHS` is what [`Tokens::wants_lengths`] says.
+    /// Append the tokens of a cached word.
     #[inline(always)]
-    pub fn push_slots<const LENGTHS: bool>(&mut self, slots: &Slots) {
+    pub fn push_slots(&mut self, slots: &Slots) {
+        if self.wanted {
+            self.push_slots_with::<true>(slots);
+        } else {
+            self.push_slots_with::<false>(slots);
+        }
+    }
+
+    /// As [`Tokens::push_slots`]; `LENGTHS` is what [`Tokens::wants_lengths`] says.
+    #[inline(always)]
+    pub fn push_slots_with<const LENGTHS: bool>(&mut self, slots: &Slots) {
         let count = (slots[0] >> COUNT_SHIFT) as usize;
         // Four at once and then cut: cheaper than a loop of unknown length.
         let end = self.ids.len() + count;

@@ -258,7 +258,7 @@ impl ByteLevel {
                 }
             };
             match key.and_then(|key| worker.cache.get(key)) {
-                Some(slots) => out.push_slots::<LENGTHS>(slots),
+                Some(slots) => out.push_slots_with::<LENGTHS>(slots),
                 None => self.encode_word(&text[start..end], key, worker, out),
             }
             start = end;
