@@ -64,6 +64,7 @@ impl Tokens {
     }
 
     /// Append the tokens of a cached word.
+    #[allow(dead_code)]
     #[inline(always)]
     pub fn push_slots(&mut self, slots: &Slots) {
         if self.wanted {
