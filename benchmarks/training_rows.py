@@ -23,7 +23,7 @@ from typing import Any
 
 SETS = ("tinyllm_obqa", "tinyllm_arc", "tinyllm_pubmedqa")
 TARGETS = {"label": "label", "rationale:flan": "flan", "rationale:llama": "llama"}
-PROMPTS, LEARNT = 512, 256
+PROMPTS, LEARNT = 4096, 256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     found = []
     with tempfile.TemporaryDirectory() as folder:
         slices = _slices(args, Path(folder))
+        size = sum(path.stat().st_size for path in slices)
         for name in args.tokenizers:
             found.append(_compare(name, args.data, slices, Path(folder)))
     return {
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "corpus": {
             "sets": SETS,
             "questions": args.slices * args.rows,
-            "bytes": sum(path.stat().st_size for path in slices),
+            "bytes": size,
         },
     }
 
