@@ -54,24 +54,9 @@ impl Merges {
     ///
     /// What is unusual about them, in words.
     pub fn read(vocab: &HashMap<String, u32>, contents: &Value) -> Result<Self, String> {
-        let merges = contents
-            .pointer("/model/merges")
-            .and_then(Value::as_array)
-            .ok_or("the model has no list of merges")?;
-        let mut pairs =
-            FxHashMap::with_capacity_and_hasher(merges.len(), rustc_hash::FxBuildHasher);
-        for (rank, merge) in merges.iter().enumerate() {
-            let (left, right) = match merge {
-                // A header that old files kept from their merges.txt.
-                Value::String(text) if text.starts_with("#version") => continue,
-                Value::String(text) => text.split_once(' '),
-                Value::Array(pair) => match pair.as_slice() {
-                    [Value::String(left), Value::String(right)] => Some((&**left, &**right)),
-                    _ => None,
-                },
-                _ => None,
-            }
-            .ok_or_else(|| format!("merge {rank} is no pair"))?;
+        let mut pairs = FxHashMap::default();
+        for (rank, merge) in Self::listed(contents)?.enumerate() {
+            let (left, right) = merge?;
             let id = |token: &str| {
                 vocab
                     .get(token)
@@ -83,6 +68,38 @@ impl Merges {
             pairs.insert(pair_key(id(left)?, id(right)?), (rank as u32, merged));
         }
         Ok(Self { pairs })
+    }
+
+    /// The two sides of each merge, by rank.
+    ///
+    /// # Errors
+    ///
+    /// As [`Merges::read`].
+    pub fn listed(
+        contents: &Value,
+    ) -> Result<impl Iterator<Item = Result<(&str, &str), String>>, String> {
+        let merges = contents
+            .pointer("/model/merges")
+            .and_then(Value::as_array)
+            .ok_or("the model has no list of merges")?;
+        // A header that old files kept from their merges.txt.
+        let is_header = |merge: &&Value| {
+            merge
+                .as_str()
+                .is_some_and(|text| text.starts_with("#version"))
+        };
+        let merges = merges.iter().filter(move |merge| !is_header(merge));
+        Ok(merges.zip(0..).map(|(merge, rank)| {
+            match merge {
+                Value::String(text) => text.split_once(' '),
+                Value::Array(pair) => match pair.as_slice() {
+                    [Value::String(left), Value::String(right)] => Some((&**left, &**right)),
+                    _ => None,
+                },
+                _ => None,
+            }
+            .ok_or_else(|| format!("merge {rank} is no pair"))
+        }))
     }
 
     #[inline]

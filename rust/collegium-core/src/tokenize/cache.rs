@@ -1,7 +1,8 @@
 //! A bounded cache from short words to their tokens: one for each worker, without locks.
 //!
 //! A word of up to 15 bytes is its own key, so a hit is always right. 2 MB hold the words of
-//! ordinary text; when a bucket is full, the older of its two words is overwritten.
+//! ordinary text; when a bucket is full, the less recently
+//! used of its two words is overwritten.
 
 /// Up to four tokens: each an id and its byte length; the number of tokens is in the first.
 pub(super) type Slots = [u32; 4];
@@ -101,14 +102,24 @@ impl WordCache {
 
     /// The tokens of a word.
     #[inline(always)]
-    pub fn get(&self, key: u128) -> Option<&Slots> {
-        let Bucket([first, second]) = self.buckets.get(self.bucket(key))?;
-        if first.key == key {
-            Some(&first.slots)
-        } else if second.key == key {
-            Some(&second.slots)
-        } else {
-            None
+    pub fn get(&mut self, key: u128) -> Option<&Slots> {
+        let index = self.bucket(key);
+        let Bucket(entries) = self.buckets.get_mut(index)?;
+        if entries[0].key != key {
+            if entries[1].key != key {
+                return None;
+            }
+            entries.swap(0, 1);
+        }
+        Some(&entries[0].slots)
+    }
+
+    /// Begin to load what [`WordCache::get`] will look at.
+    #[inline(always)]
+    pub fn prefetch(&self, key: u128) {
+        if let Some(Bucket([first, _])) = self.buckets.get(self.bucket(key)) {
+            // A load that nothing waits for.
+            std::hint::black_box(first.slots[0]);
         }
     }
 
@@ -127,8 +138,7 @@ impl WordCache {
         slots[0] |= (ids.len() as u32) << COUNT_SHIFT;
         let index = self.bucket(key);
         if let Some(Bucket(entries)) = self.buckets.get_mut(index) {
-            entries[1] = entries[0];
-            entries[0] = Entry { key, slots };
+            entries[1] = Entry { key, slots };
         }
     }
 }

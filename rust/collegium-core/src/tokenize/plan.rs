@@ -1,13 +1,15 @@
 //! The plan that serves a file: a closed list of combinations that are known to be exact.
 
 use serde_json::Value;
-use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper, PostProcessorWrapper};
+use tokenizers::{
+    ModelWrapper, NormalizedString, Normalizer, NormalizerWrapper, PostProcessorWrapper,
+};
 
 use super::added::{AddedToken, AddedTokens, Piece};
-use super::byte_level;
 use super::ends::Ends;
 use super::tokens::Tokens;
 use super::worker::Worker;
+use super::{byte_level, spm, unigram};
 
 /// A text between two added tokens, or a part of one.
 #[allow(dead_code)]
@@ -74,7 +76,7 @@ impl Plan {
         };
         Ok(Self {
             added: AddedTokens::new(raw)?,
-            family: byte_level::compile(parts)?,
+            family: family(parts)?,
             ends: Ends::of(post_processor)?,
         })
     }
@@ -158,6 +160,20 @@ impl Plan {
             };
         }
         visit(rest);
+    }
+}
+
+/// The one family that covers the file.
+fn family(mut parts: Parts<'_>) -> Result<Box<dyn Family>, String> {
+    match parts.inner.get_model() {
+        ModelWrapper::Unigram(_) => unigram::compile(&parts),
+        ModelWrapper::BPE(_) => match spm::compile(&mut parts) {
+            Ok(family) => Ok(family),
+            Err(spm) => byte_level::compile(parts).map_err(|byte_level| {
+                format!("not byte-level BPE: {byte_level}; not SentencePiece BPE: {spm}")
+            }),
+        },
+        _ => Err("the model is neither BPE nor Unigram".to_owned()),
     }
 }
 

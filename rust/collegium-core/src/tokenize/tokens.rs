@@ -64,7 +64,6 @@ impl Tokens {
     }
 
     /// Append the tokens of a cached word.
-    #[allow(dead_code)]
     #[inline(always)]
     pub fn push_slots(&mut self, slots: &Slots) {
         if self.wanted {

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use super::bpe::MergeScratch;
 use super::cache::WordCache;
+use super::unigram::Lattice;
 
 /// The cache and the buffers of one thread.
 #[derive(Debug, Default)]
@@ -12,6 +13,10 @@ pub(super) struct Worker {
     pub cache: WordCache,
     /// Buffers of the merges.
     pub merging: MergeScratch,
+    /// Buffers of the search for the best segmentation.
+    pub lattice: Lattice,
+    /// A word with a mark before it.
+    pub marked: String,
 }
 
 /// Workers that are not in use. Nothing waits: whoever finds the lock taken makes a new worker.
