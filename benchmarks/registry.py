@@ -12,4 +12,5 @@ BENCHMARKS: dict[str, str] = {
     "tokenize": "tokenization",
     "training_rows": "training_rows",
     "kernels_aot": "kernels_aot",
+    "dedup": "dedup",
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collegium.alignment import Alignment, align
     from collegium.batch import PackedBatch
-    from collegium.dedup import Dedup, Reason, deduplicate
+    from collegium.dedup import Dedup, DedupStream, Reason, deduplicate
     from collegium.errors import CollegiumError, UserError
     from collegium.evaluate.student import Student
     from collegium.example import Example, Rationale
@@ -28,6 +28,7 @@ _HOME = {
     "Alignment": "alignment",
     "CollegiumError": "errors",
     "Dedup": "dedup",
+    "DedupStream": "dedup",
     "DistillTrainer": "train.trainer",
     "Encoded": "tokenizer",
     "Example": "example",
@@ -52,6 +53,7 @@ __all__ = [
     "Alignment",
     "CollegiumError",
     "Dedup",
+    "DedupStream",
     "DistillTrainer",
     "Encoded",
     "Example",

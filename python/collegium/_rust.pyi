@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "DedupStream",
     "Tokenizer",
     "align",
     "deduplicate",
@@ -17,6 +18,7 @@ __all__ = [
     "encode_prompts",
     "encode_rows",
     "encode_rows_file",
+    "nearest",
     "pack",
 ]
 
@@ -109,6 +111,36 @@ def encode_rows_file(
     id: str | None,
     layout: _Layout,
 ) -> tuple[_Rows, NDArray[np.uint8], _Places]: ...
+@final
+class DedupStream:
+    def __init__(
+        self,
+        *,
+        threshold: float,
+        scope: str,
+        mode: str,
+        keep: int,
+        diverse: int,
+        view: str,
+        memory: int | None,
+    ) -> None: ...
+    def add(
+        self,
+        texts: _Strings,
+        groups: _Strings | NDArray[np.int64],
+        answers: _Strings | None,
+        *,
+        ids: _Strings | NDArray[np.int64] | None,
+        verified: NDArray[np.bool_] | None,
+        quality: NDArray[np.float64] | None,
+        teacher_rank: NDArray[np.int64] | None,
+        token_ids: NDArray[np.uint32] | None,
+        token_offsets: NDArray[np.int64] | None,
+    ) -> None: ...
+    def finish(
+        self,
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]: ...
+
 def deduplicate(
     texts: _Strings,
     groups: _Strings | NDArray[np.int64],
@@ -126,7 +158,11 @@ def deduplicate(
     keep: int,
     diverse: int,
     view: str,
+    memory: int | None,
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]: ...
+def nearest(
+    texts: _Strings, others: _Strings, threshold: float
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]: ...
 def pack(
     lengths: NDArray[np.int64], capacity: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]: ...

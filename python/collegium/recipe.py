@@ -65,20 +65,36 @@ class StudentSection(Section):
 
 
 class CleanSection(Section):
-    """Which rationales are kept."""
+    """Which rationales are kept. What cuts or drops texts beyond the published methods is off."""
 
     verify: bool = True
     """Drop rationales whose parsed answer differs from the label that the student will learn."""
+    complete_sentences: bool = False
+    """Cut rationales at their last complete sentence."""
+    drop_loops: bool = False
+    """Drop rationales that repeat the same words three times in a row or more."""
+    drop_other_options: bool = False
+    """Drop rationales whose text concludes with another answer than the label."""
     deduplicate: bool = True
     threshold: float = Field(default=0.7, gt=0, le=1)
-    """Jaccard similarity of word 3-grams from which two rationales count as the same."""
+    """Jaccard similarity of 3-grams from which two rationales count as the same."""
+    view: Literal["words", "chars", "canonical"] = "words"
+    """3-grams of what: words; characters, for scripts without spaces; words and equations."""
+    keep: int = Field(default=1, ge=1)
+    """Rationales kept of each cluster of duplicates."""
     diverse: int = Field(default=0, ge=0)
     """Keep at most so many rationales a question and answer, farthest first (0: no limit)."""
+    memory: str | int | None = None
+    """Memory for finding duplicates, such as `2GiB`; beyond it the disk is used."""
+    overlap_threshold: float = Field(default=0.7, gt=0, le=1)
+    """Similarity from which a question counts as one of another split; reported, never dropped."""
 
     @model_validator(mode="after")
-    def _diverse_needs_dedup(self) -> CleanSection:
+    def _dedup_options(self) -> CleanSection:
         if self.diverse and not self.deduplicate:
             raise ValueError("clean.diverse needs clean.deduplicate: true")
+        if self.keep > 1 and not self.deduplicate:
+            raise ValueError("clean.keep needs clean.deduplicate: true")
         return self
 
 

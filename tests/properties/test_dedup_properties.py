@@ -6,10 +6,12 @@ import re
 import string
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collegium import Dedup, Reason, deduplicate
+from collegium.dedup import nearest
 
 WORDS = st.sampled_from(["Apple", "pear", "and", "is", "naïve", "ΣΑΣ", "日本", "x_1", "the"])
 SENTENCE = st.lists(WORDS, max_size=9).map(" ".join)
@@ -39,19 +41,24 @@ def jaccard(a: set[tuple[str, ...]], b: set[tuple[str, ...]]) -> float:
     return len(a & b) / len(a | b)
 
 
-def by_pairs(rows, ids, threshold) -> list[tuple[int, float]]:
+def ordinary(text: str | None) -> bool:
+    return text is not None and 32 <= len(text.encode()) <= 4096
+
+
+def by_pairs(rows, ids, threshold, across=False) -> list[tuple[int, float]]:
     """(kept_by, similarity) of each row, every pair compared."""
     sets = [shingles(text) for text, _, _ in rows]
+    first = 2 if across else 1
     result = [(row, 1.0) for row in range(len(rows))]
     centres: list[int] = []
-    for row in sorted(range(len(rows)), key=lambda r: ids[r]):
+    for row in sorted(range(len(rows)), key=lambda r: (not ordinary(rows[r][0]), ids[r])):
         mine = sets[row]
         if mine is None:
             continue
         near = []
         for rank, other in enumerate(centres):
             theirs = sets[other]
-            if rows[other][1:] == rows[row][1:] and theirs is not None:
+            if rows[other][first:] == rows[row][first:] and theirs is not None:
                 similarity = jaccard(mine, theirs)
                 if similarity >= threshold:
                     near.append((-similarity, rank, other))
@@ -68,13 +75,17 @@ def run(rows, **options) -> Dedup:
     return deduplicate(list(texts), list(groups), list(answers), **options)
 
 
+SCOPE = st.sampled_from(["group", "all"])
+MEMORY = st.sampled_from([None, 1, "1MiB"])
+
+
 @settings(max_examples=200)
-@given(ROWS, THRESHOLD, st.randoms(use_true_random=False))
-def test_the_join_is_exact(rows, threshold, random):
+@given(ROWS, THRESHOLD, SCOPE, MEMORY, st.randoms(use_true_random=False))
+def test_the_join_is_exact(rows, threshold, scope, memory, random):
     ids = list(range(len(rows)))
     random.shuffle(ids)
-    found = run(rows, ids=ids, threshold=threshold)
-    expected = by_pairs(rows, ids, threshold)
+    found = run(rows, ids=ids, threshold=threshold, scope=scope, memory=memory)
+    expected = by_pairs(rows, ids, threshold, across=scope == "all")
     assert found.kept_by.tolist() == [keeper for keeper, _ in expected]
     assert found.similarity.tolist() == [np.float32(s) for _, s in expected]
     assert found.keep.tolist() == [keeper == row for row, (keeper, _) in enumerate(expected)]
@@ -144,14 +155,68 @@ def test_a_second_time_changes_nothing(rows, threshold):
     assert again.keep.all()
 
 
-@settings(max_examples=15)
-@given(st.integers(0, 2**32), THRESHOLD)
-def test_large_groups_with_common_phrases(seed, threshold):
+def phrases(seed, count):
     random = np.random.default_rng(seed)
     rows = []
-    for _ in range(150):
+    for row in range(count):
         words = ["the", "answer", "is", "that", "we", "add", *random.choice(list("abcdef"), 9)]
-        rows.append((" ".join(words), 0, "a"))
-    found = run(rows, threshold=threshold)
-    expected = by_pairs(rows, range(len(rows)), threshold)
+        rows.append((" ".join(words), row % 2, "a"))
+    return rows
+
+
+def check_large_groups(seed, threshold, scope):
+    """Above 32 rows of a class an index is used, with little memory block by block."""
+    rows = phrases(seed, 150)
+    expected = by_pairs(rows, range(len(rows)), threshold, across=scope == "all")
+    sets = [shingles(text) for text, _, _ in rows]
+    for memory in (None, 1):
+        found = run(rows, threshold=threshold, scope=scope, memory=memory)
+        assert found.kept_by.tolist() == [keeper for keeper, _ in expected]
+        assert found.similarity.tolist() == [np.float32(s) for _, s in expected]
+    first, second = (
+        run(rows, threshold=threshold, scope=scope, mode="lsh", memory=m) for m in (None, 1)
+    )
+    assert first.kept_by.tolist() == second.kept_by.tolist()
+    for row, keeper in enumerate(first.kept_by.tolist()):
+        similarity = jaccard(sets[row], sets[keeper])
+        assert similarity >= threshold and first.similarity[row] == np.float32(similarity)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32), THRESHOLD, SCOPE)
+def test_large_groups_with_common_phrases(seed, threshold, scope):
+    check_large_groups(seed, threshold, scope)
+
+
+@pytest.mark.ci
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, 2**32), THRESHOLD, SCOPE)
+def test_many_large_groups(seed, threshold, scope):
+    check_large_groups(seed, threshold, scope)
+
+
+@pytest.mark.ci
+@settings(max_examples=3000, deadline=None)
+@given(ROWS, THRESHOLD, SCOPE, MEMORY, st.sampled_from(["exact", "lsh"]))
+def test_thousands_of_small_corpora(rows, threshold, scope, memory, mode):
+    # Classes this small are exact in LSH mode too.
+    found = run(rows, threshold=threshold, scope=scope, memory=memory, mode=mode)
+    expected = by_pairs(rows, range(len(rows)), threshold, across=scope == "all")
     assert found.kept_by.tolist() == [keeper for keeper, _ in expected]
+    assert found.similarity.tolist() == [np.float32(s) for _, s in expected]
+
+
+@settings(max_examples=60)
+@given(ROWS, ROWS, THRESHOLD)
+def test_nearest_overlooks_nothing(rows, others, threshold):
+    texts, candidates = [text for text, _, _ in rows], [text for text, _, _ in others]
+    found = nearest(texts, candidates, threshold=threshold)
+    for row, text in enumerate(texts):
+        mine = shingles(text)
+        similar = [
+            (-jaccard(mine, theirs), other)
+            for other, theirs in enumerate(map(shingles, candidates))
+            if mine is not None and theirs is not None and jaccard(mine, theirs) >= threshold
+        ]
+        expected = min(similar, default=(0, -1))
+        assert (found.row[row], found.similarity[row]) == (expected[1], np.float32(-expected[0]))

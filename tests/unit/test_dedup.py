@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from collegium import Encoded, Reason, deduplicate
+from collegium import DedupStream, Encoded, Reason, deduplicate
+from collegium.dedup import nearest, parse_bytes
 from collegium.errors import ArgumentError, DataError
 
 BASE = "we add the apples to the pears and then we get the total of"
@@ -153,6 +154,103 @@ def test_characters_and_tokens():
     assert found.kept_by.tolist() == [0, 0]
 
 
+def test_ordinary_lengths_are_better():
+    texts = ["so five", "So, five! " + " " * 40]
+    assert kept(texts).kept_by.tolist() == [1, 1]
+    assert kept(texts, teacher_rank=[0, 1]).kept_by.tolist() == [1, 1]
+    assert kept(texts, quality=[1, 0]).kept_by.tolist() == [0, 0]
+
+
+def test_across_groups():
+    texts = ["the same words again"] * 4
+    groups, answers = ["p", "q", "r", "s"], ["x", "x", "y", None]
+    assert deduplicate(texts, groups, answers).keep.all()
+    found = deduplicate(texts, groups, answers, scope="all")
+    assert found.kept_by.tolist() == [0, 0, 2, 3]
+
+
+def test_equations_in_one_spelling():
+    texts = ["It is 1,000 + 2.50 = 1002.5.", "it is 1000+2.5=1002.50", "it is 1000-2.5=1002.5"]
+    assert kept(texts, ["x"] * 3, threshold=1).keep.all()
+    found = kept(texts, ["x"] * 3, threshold=1, view="canonical")
+    assert found.keep.tolist() == [True, False, True]
+    # The numbers guard holds in every view.
+    assert kept(["about 5 of them", "about 6 of them"], view="canonical").keep.all()
+
+
+def test_many_copies_take_linear_time():
+    texts = ["we add two and two and get four, which is the answer"] * 100_000
+    for options in ({}, {"scope": "all"}, {"scope": "all", "mode": "lsh"}, {"memory": "64MiB"}):
+        found = deduplicate(texts, ["q"] * len(texts), ["4"] * len(texts), **options)
+        assert found.kept_by.max() == 0
+
+
+def test_a_huge_text():
+    huge = "one more word " * 3_500_000
+    found = kept([huge, huge + "!", "short", None], ["x"] * 4)
+    assert found.kept_by.tolist() == [0, 0, 2, 3]
+
+
+def test_a_stream_of_parts():
+    texts = ["a b c d e", None, "a b c d e f", "", "a b c d e", "other words here"]
+    answers = ["x", "x", "x", "x", "y", None]
+    whole = deduplicate(texts, [0] * 6, answers, ids=[5, 4, 3, 2, 1, 0], threshold=0.6)
+    stream = DedupStream(threshold=0.6, memory="1MiB")
+    for start in range(0, 6, 2):
+        part = slice(start, start + 2)
+        stream.add(texts[part], [0, 0], answers[part], ids=[5 - start, 4 - start])
+    found = stream.finish()
+    assert found.kept_by.tolist() == whole.kept_by.tolist() == [2, 1, 2, 3, 4, 5]
+    with pytest.raises(ArgumentError, match="this stream is finished"):
+        stream.finish()
+    stream = DedupStream()
+    stream.add(["a"], [0], None)
+    with pytest.raises(ArgumentError, match="of one kind in all parts"):
+        stream.add(["a"], ["q"], None)
+    with pytest.raises(ArgumentError, match="groups has 2 rows, but there are 1 texts"):
+        stream.add(["a"], [0, 1], None)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from collegium import deduplicate
+from collegium.errors import RunError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+texts = [f"words of text number {i} that are long enough to fill a file" for i in range(20000)]
+try:
+    deduplicate(texts, [0] * len(texts), ["x"] * len(texts), memory="1MiB")
+except RunError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_told(tmp_path):
+    told = subprocess.run(
+        [sys.executable, "-c", FULL_DISK],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert f"temporary files in {tmp_path}" in told and "TMPDIR" in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_nearest():
+    found = nearest(["a b c d", None, "x y z", "A b c d!"], ["q r s", "a b c d e", "a b c d"])
+    assert found.row.tolist() == [2, -1, -1, 2]
+    assert found.same.tolist() == [True, False, False, True]
+    assert nearest(["a b c d"], ["a b c d e"], threshold=0.6).similarity[0] == np.float32(2 / 3)
+    with pytest.raises(ArgumentError, match="threshold=0 is out of range"):
+        nearest(["a"], ["a"], threshold=0)
+
+
+def test_sizes():
+    sizes = ["2GiB", "1.5 kb", "10", 7, "3M"]
+    assert [parse_bytes("memory", s) for s in sizes] == [2 << 30, 1500, 10, 7, 3_000_000]
+
+
 def test_columns_of_strings():
     assert kept(np.array(["a b", "a b"]), np.array(["x", "x"]), ("q", "q")).keep.sum() == 1
     assert kept((t for t in ["a b", "a b"]), groups=["q", "q"]).keep.sum() == 1
@@ -161,14 +259,12 @@ def test_columns_of_strings():
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
-        ({"scope": "all"}, "scope='all' is not available in this version; use scope='group'"),
-        ({"mode": "lsh"}, "mode='lsh' is not available in this version; use mode='exact'"),
-        ({"memory": 1 << 20}, "memory=1048576 is not available"),
-        ({"memory": 0}, "memory=0 is not available"),
-        ({"view": "canonical"}, "view='canonical' is not available"),
-        ({"view": "bytes"}, "view='bytes' is out of range: expected 'words', 'chars' or"),
-        ({"scope": "question"}, "expected 'group'"),
-        ({"mode": "fast"}, "expected 'exact'"),
+        ({"memory": 0}, "memory=0 is out of range"),
+        ({"memory": "2 gigs"}, "memory='2 gigs': expected bytes or a size such as '2GiB'"),
+        ({"memory": 1.5}, "memory=1.5: expected an integer"),
+        ({"view": "bytes"}, "view='bytes' is out of range: expected 'words', 'chars', 'tokens' or"),
+        ({"scope": "question"}, "expected 'group' or 'all'"),
+        ({"mode": "fast"}, "expected 'exact' or 'lsh'"),
         ({"view": "tokens"}, "pass them as token_ids"),
         ({"token_ids": [[1], [2]]}, "only with view='tokens'"),
         ({"view": "tokens", "token_ids": [[1]]}, "token_ids has 1 rows, but there are 2 texts"),
@@ -218,10 +314,16 @@ r = random.Random(0)
 texts = [" ".join(r.choices("abcd", k=r.randrange(4, 12))) for _ in range(4000)]
 groups = [r.randrange(200) for _ in texts]
 answers = [r.choice(["x", "y", None]) for _ in texts]
-found = deduplicate(texts, groups, answers, threshold=0.5, keep=2, diverse=3)
-columns = (found.keep, found.kept_by, found.similarity, found.reason)
 import hashlib
-print(hashlib.sha256(b"".join(c.tobytes() for c in columns)).hexdigest())
+for options in (
+    {"keep": 2, "diverse": 3},
+    {"scope": "all"},
+    {"scope": "all", "mode": "lsh"},
+    {"scope": "all", "memory": 1 << 20},
+):
+    found = deduplicate(texts, groups, answers, threshold=0.5, **options)
+    columns = (found.keep, found.kept_by, found.similarity, found.reason)
+    print(hashlib.sha256(b"".join(c.tobytes() for c in columns)).hexdigest())
 """
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from collegium.cli import doctor, graph, info, predict, report, run
+from collegium.cli import clean, doctor, graph, info, predict, report, run
 from collegium.errors import UserError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 run.register(app)
+clean.register(app)
 predict.register(app)
 report.register(app)
 doctor.register(app)

@@ -31,7 +31,6 @@ Jobs = Annotated[
 
 STAGES = {
     "annotate": "Ask the teachers for rationales.",
-    "clean": "Annotate, then verify and de-duplicate the rationales.",
     "pack": "Annotate and clean, then turn everything into token sequences.",
     "train": "Everything up to the trained student.",
     "evaluate": "Everything up to the measured student.",

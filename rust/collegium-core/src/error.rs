@@ -81,6 +81,13 @@ pub enum Error {
         /// What is wrong there.
         reason: String,
     },
+    /// A file for what does not fit the memory could not be written or read.
+    Scratch {
+        /// Where it lies.
+        directory: String,
+        /// What the system said.
+        reason: String,
+    },
     /// A file that is not a usable `tokenizer.json`.
     TokenizerFile {
         /// The file.
@@ -151,6 +158,11 @@ impl fmt::Display for Error {
             ),
             Self::Encode { row, reason } => write!(f, "texts[{row}] cannot be encoded: {reason}"),
             Self::Decode(reason) => write!(f, "the ids cannot be decoded: {reason}"),
+            Self::Scratch { directory, reason } => write!(
+                f,
+                "temporary files in {directory}: {reason}; make room there, set TMPDIR to another \
+                 directory, or allow more memory"
+            ),
             Self::Read { path, reason } => write!(f, "{path}: cannot be read: {reason}"),
             Self::Data {
                 path,

@@ -5,9 +5,10 @@
 //! | [`tokenize`] | texts to flat token ids, with the bytes that each token stands for |
 //! | [`align`] | common spans of two tokenizations |
 //! | [`rows`] | prompts and targets to training rows with their loss edges |
-//! | [`dedup`] | exact near-duplicate removal within a question and an answer |
+//! | [`dedup`] | near-duplicate removal within an answer, of a question or across |
 //! | [`pack`] | sequences into rows of fixed capacity |
 //! | [`files`] | columns of strings from JSONL and Parquet files |
+//! | [`scratch`] | files for what does not fit the memory |
 //! | [`parallel`] | the one thread pool, safe after a fork |
 //! | [`interrupt`] | a way out of long work |
 //! | [`error`] | the one error type |
@@ -20,7 +21,8 @@
 //! # Ok::<(), collegium_core::Error>(())
 //! ```
 #![deny(missing_docs)]
-#![forbid(unsafe_code)]
+// One call, in `scratch`, maps a file.
+#![deny(unsafe_code)]
 
 pub mod align;
 pub mod dedup;
@@ -30,6 +32,7 @@ pub mod interrupt;
 pub mod pack;
 pub mod parallel;
 pub mod rows;
+pub mod scratch;
 pub mod tokenize;
 
 pub use error::{Error, Result};

@@ -89,6 +89,24 @@ where
     })
 }
 
+/// Apply `work` to every item in place, in parallel where that helps.
+///
+/// # Errors
+///
+/// As [`map`].
+pub fn for_each<T, F>(items: &mut [T], work: F) -> Result<()>
+where
+    T: Send,
+    F: Fn(&mut T) + Sync + Send,
+{
+    let threads = if items.len() < 2 { None } else { pool()? };
+    match threads {
+        Some(threads) => threads.install(|| items.par_iter_mut().for_each(work)),
+        None => items.iter_mut().for_each(work),
+    }
+    Ok(())
+}
+
 /// The number of threads that [`map`] uses.
 ///
 /// # Errors

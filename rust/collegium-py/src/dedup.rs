@@ -1,12 +1,14 @@
-//! `deduplicate`.
+//! `deduplicate` and `DedupStream`.
 
-use collegium_core::dedup::{self, Mode, Options, Rows, Scope, TokenIds, View};
+use std::sync::Mutex;
+
+use collegium_core::dedup::{self, Dedup, Options, Rows, Stream, TokenIds};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use crate::columns::{Column, Views, copied};
 use crate::door::enter;
-use crate::error::from_core;
+use crate::error::{argument, from_core};
 use crate::texts::Texts;
 
 type Columns<'py> = (
@@ -16,10 +18,114 @@ type Columns<'py> = (
     Bound<'py, PyArray1<u8>>,
 );
 
+/// The columns of rows, as they came from Python.
+struct Input {
+    texts: Texts,
+    groups: Column,
+    answers: Option<Texts>,
+    ids: Option<Column>,
+    verified: Option<Vec<bool>>,
+    quality: Option<Vec<f64>>,
+    teacher_rank: Option<Vec<i64>>,
+    tokens: Option<(Vec<u32>, Vec<i64>)>,
+}
+
+impl Input {
+    #[allow(clippy::too_many_arguments)] // One a column.
+    fn read<'py>(
+        texts: &Bound<'py, PyAny>,
+        groups: &Bound<'py, PyAny>,
+        answers: Option<&Bound<'py, PyAny>>,
+        ids: Option<&Bound<'py, PyAny>>,
+        verified: Option<PyReadonlyArray1<'py, bool>>,
+        quality: Option<PyReadonlyArray1<'py, f64>>,
+        teacher_rank: Option<PyReadonlyArray1<'py, i64>>,
+        token_ids: Option<PyReadonlyArray1<'py, u32>>,
+        token_offsets: Option<PyReadonlyArray1<'py, i64>>,
+    ) -> PyResult<Self> {
+        Ok(Self {
+            texts: Texts::read("texts", texts)?,
+            groups: Column::read("groups", groups)?,
+            answers: answers
+                .map(|answers| Texts::read("answers", answers))
+                .transpose()?,
+            ids: ids.map(|ids| Column::read("ids", ids)).transpose()?,
+            verified: copied(verified.as_ref())?,
+            quality: copied(quality.as_ref())?,
+            teacher_rank: copied(teacher_rank.as_ref())?,
+            tokens: copied(token_ids.as_ref())?.zip(copied(token_offsets.as_ref())?),
+        })
+    }
+
+    /// Do `work` on the rows without the GIL.
+    fn enter<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl Send + FnOnce(&Rows<'_>) -> collegium_core::Result<T>,
+    ) -> PyResult<T> {
+        let texts = self.texts.views();
+        let answers = match &self.answers {
+            Some(answers) => answers.views(),
+            None => vec![None; texts.len()],
+        };
+        let groups = self.groups.views(py, "groups")?;
+        let ids = self.ids.as_ref();
+        let ids = ids.map(|ids| ids.views(py, "ids")).transpose()?;
+        let rows = Rows {
+            texts: &texts,
+            groups: groups.keys(),
+            answers: &answers,
+            ids: ids.as_ref().map(Views::keys),
+            verified: self.verified.as_deref(),
+            quality: self.quality.as_deref(),
+            teacher_rank: self.teacher_rank.as_deref(),
+            token_ids: self
+                .tokens
+                .as_ref()
+                .map(|(ids, offsets)| TokenIds { ids, offsets }),
+        };
+        enter(py, || work(&rows))
+    }
+}
+
+#[allow(clippy::too_many_arguments)] // One an option.
+fn options(
+    py: Python<'_>,
+    threshold: f64,
+    scope: &str,
+    mode: &str,
+    keep: i64,
+    diverse: i64,
+    view: &str,
+    memory: Option<u64>,
+) -> PyResult<Options> {
+    let refuse = |error| from_core(py, &error);
+    Ok(Options {
+        threshold,
+        keep,
+        diverse,
+        view: view.parse().map_err(refuse)?,
+        scope: scope.parse().map_err(refuse)?,
+        mode: mode.parse().map_err(refuse)?,
+        memory,
+    })
+}
+
+fn columns(py: Python<'_>, found: Dedup) -> Columns<'_> {
+    let reason = found.reason.into_iter().map(|reason| reason as u8);
+    let reason: Vec<u8> = reason.collect();
+    (
+        found.keep.into_pyarray(py),
+        found.kept_by.into_pyarray(py),
+        found.similarity.into_pyarray(py),
+        reason.into_pyarray(py),
+    )
+}
+
 /// Columns keep, kept_by, similarity, reason.
 #[pyfunction]
 #[pyo3(signature = (texts, groups, answers, *, ids, verified, quality, teacher_rank, token_ids,
-                    token_offsets, threshold, scope, mode, keep, diverse, view))]
+                    token_offsets, threshold, scope, mode, keep, diverse, view, memory))]
 #[allow(clippy::too_many_arguments)] // One a column or option of the Python function.
 pub fn deduplicate<'py>(
     py: Python<'py>,
@@ -38,56 +144,141 @@ pub fn deduplicate<'py>(
     keep: i64,
     diverse: i64,
     view: &str,
+    memory: Option<u64>,
 ) -> PyResult<Columns<'py>> {
-    let refuse = |error| from_core(py, &error);
-    let options = Options {
-        threshold,
-        keep,
-        diverse,
-        view: view.parse::<View>().map_err(refuse)?,
-        scope: scope.parse::<Scope>().map_err(refuse)?,
-        mode: mode.parse::<Mode>().map_err(refuse)?,
-    };
-    let texts = Texts::read("texts", texts)?;
-    let groups = Column::read("groups", groups)?;
-    let answers = answers
-        .map(|answers| Texts::read("answers", answers))
-        .transpose()?;
-    let ids = ids.map(|ids| Column::read("ids", ids)).transpose()?;
-    let verified = copied(verified.as_ref())?;
-    let quality = copied(quality.as_ref())?;
-    let teacher_rank = copied(teacher_rank.as_ref())?;
-    let tokens = copied(token_ids.as_ref())?.zip(copied(token_offsets.as_ref())?);
+    let options = options(py, threshold, scope, mode, keep, diverse, view, memory)?;
+    let input = Input::read(
+        texts,
+        groups,
+        answers,
+        ids,
+        verified,
+        quality,
+        teacher_rank,
+        token_ids,
+        token_offsets,
+    )?;
+    let found = input.enter(py, |rows| dedup::deduplicate(rows, &options))?;
+    Ok(columns(py, found))
+}
 
-    let texts = texts.views();
-    let answers = match &answers {
-        Some(answers) => answers.views(),
-        None => vec![None; texts.len()],
-    };
-    let groups = groups.views(py, "groups")?;
-    let ids = ids.as_ref().map(|ids| ids.views(py, "ids")).transpose()?;
-    let rows = Rows {
-        texts: &texts,
-        groups: groups.keys(),
-        answers: &answers,
-        ids: ids.as_ref().map(Views::keys),
-        verified: verified.as_deref(),
-        quality: quality.as_deref(),
-        teacher_rank: teacher_rank.as_deref(),
-        token_ids: tokens
-            .as_ref()
-            .map(|(ids, offsets)| TokenIds { ids, offsets }),
-    };
-    let found = enter(py, || dedup::deduplicate(&rows, &options))?;
-    let reason: Vec<u8> = found
-        .reason
-        .into_iter()
-        .map(|reason| reason as u8)
-        .collect();
+/// Columns row (-1: none), similarity, same.
+#[pyfunction]
+#[allow(clippy::type_complexity)] // One column each.
+pub fn nearest<'py>(
+    py: Python<'py>,
+    texts: &Bound<'py, PyAny>,
+    others: &Bound<'py, PyAny>,
+    threshold: f64,
+) -> PyResult<(
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<f32>>,
+    Bound<'py, PyArray1<bool>>,
+)> {
+    let (texts, others) = (Texts::read("texts", texts)?, Texts::read("others", others)?);
+    let (texts, others) = (texts.views(), others.views());
+    let found = enter(py, || dedup::nearest(&texts, &others, threshold))?;
+    let column = |near: &Option<dedup::Nearest>| near.map_or(-1, |near| near.row as i64);
+    let rows: Vec<i64> = found.iter().map(column).collect();
+    let similarity =
+        |near: &Option<dedup::Nearest>| near.map_or(0.0, |near| near.similarity as f32);
+    let similarities: Vec<f32> = found.iter().map(similarity).collect();
+    let same = |near: &Option<dedup::Nearest>| near.is_some_and(|near| near.same);
+    let same: Vec<bool> = found.iter().map(same).collect();
     Ok((
-        found.keep.into_pyarray(py),
-        found.kept_by.into_pyarray(py),
-        found.similarity.into_pyarray(py),
-        reason.into_pyarray(py),
+        rows.into_pyarray(py),
+        similarities.into_pyarray(py),
+        same.into_pyarray(py),
     ))
+}
+
+/// Rows that come part by part.
+#[pyclass(frozen)]
+pub struct DedupStream(Mutex<Option<Stream>>);
+
+#[pymethods]
+impl DedupStream {
+    #[new]
+    #[pyo3(signature = (*, threshold, scope, mode, keep, diverse, view, memory))]
+    #[allow(clippy::too_many_arguments)] // One an option of the Python class.
+    fn new(
+        py: Python<'_>,
+        threshold: f64,
+        scope: &str,
+        mode: &str,
+        keep: i64,
+        diverse: i64,
+        view: &str,
+        memory: Option<u64>,
+    ) -> PyResult<Self> {
+        let options = options(py, threshold, scope, mode, keep, diverse, view, memory)?;
+        let stream = Stream::new(&options).map_err(|error| from_core(py, &error))?;
+        Ok(Self(Mutex::new(Some(stream))))
+    }
+
+    #[pyo3(signature = (texts, groups, answers, *, ids, verified, quality, teacher_rank, token_ids,
+                        token_offsets))]
+    #[allow(clippy::too_many_arguments)] // One a column.
+    fn add<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        groups: &Bound<'py, PyAny>,
+        answers: Option<&Bound<'py, PyAny>>,
+        ids: Option<&Bound<'py, PyAny>>,
+        verified: Option<PyReadonlyArray1<'py, bool>>,
+        quality: Option<PyReadonlyArray1<'py, f64>>,
+        teacher_rank: Option<PyReadonlyArray1<'py, i64>>,
+        token_ids: Option<PyReadonlyArray1<'py, u32>>,
+        token_offsets: Option<PyReadonlyArray1<'py, i64>>,
+    ) -> PyResult<()> {
+        let input = Input::read(
+            texts,
+            groups,
+            answers,
+            ids,
+            verified,
+            quality,
+            teacher_rank,
+            token_ids,
+            token_offsets,
+        )?;
+        // A failed part leaves no stream behind: some of its rows may be in it.
+        let mut stream = self.take(py)?;
+        let stream = input.enter(py, move |rows| {
+            stream.push(rows)?;
+            Ok(stream)
+        })?;
+        self.put(stream);
+        Ok(())
+    }
+
+    fn finish<'py>(&self, py: Python<'py>) -> PyResult<Columns<'py>> {
+        let stream = self.take(py)?;
+        let found = enter(py, || stream.finish())?;
+        Ok(columns(py, found))
+    }
+}
+
+impl DedupStream {
+    fn take(&self, py: Python<'_>) -> PyResult<Stream> {
+        let mut held = match self.0.lock() {
+            Ok(held) => held,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        held.take().ok_or_else(|| {
+            argument(
+                py,
+                "this stream is finished, in use or failed; make a new one".to_owned(),
+            )
+        })
+    }
+
+    fn put(&self, stream: Stream) {
+        let mut held = match self.0.lock() {
+            Ok(held) => held,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        *held = Some(stream);
+    }
 }

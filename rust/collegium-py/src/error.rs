@@ -9,6 +9,7 @@ fn class(error: &Error) -> &'static str {
     match error {
         Error::Read { .. } | Error::TokenizerFile { .. } => "CheckpointError",
         Error::Encode { .. } | Error::Data { .. } => "DataError",
+        Error::Scratch { .. } => "RunError",
         _ => "ArgumentError",
     }
 }

@@ -21,7 +21,7 @@ mod _rust {
     #[pymodule_export]
     use super::align::align;
     #[pymodule_export]
-    use super::dedup::deduplicate;
+    use super::dedup::{DedupStream, deduplicate, nearest};
     #[pymodule_export]
     use super::pack::pack;
     #[pymodule_export]

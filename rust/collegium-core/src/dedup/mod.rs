@@ -1,30 +1,44 @@
-//! Exact removal of near-duplicates within a group (a question) and an answer.
+//! Removal of near-duplicates within an answer: of one question, or across questions.
 //!
 //! Similarity is the Jaccard index of sets of 3-grams ([`View`]). Rows are taken in the order of
 //! their worth ([`Rows`]); a row that reaches the threshold with a kept one is dropped in favour
 //! of the most similar of them. Clusters are therefore stars: every dropped row is a
-//! near-duplicate of the very row that it names. A prefix filter on rare 3-grams keeps large
-//! groups from being compared pair by pair; what it leaves out cannot reach the threshold.
+//! near-duplicate of the very row that it names.
+//!
+//! | file | what |
+//! |---|---|
+//! | `rows` | columns of rows, their worth and the key of their class |
+//! | `units`, `hash`, `sets` | texts to sets of hashed 3-grams |
+//! | `classes` | rows of equal keys, a few or many |
+//! | `cluster`, `index`, `similarity` | stars, candidates, exact verification |
+//! | `blocks` | classes that do not fit the memory |
+//! | `spill` | rows that do not fit the memory |
+//! | `overlap` | the nearest of other texts, for overlap of splits |
+//! | `diverse` | a farthest-first choice of what is left |
 
+mod blocks;
+mod classes;
 mod cluster;
 mod diverse;
+mod hash;
+mod index;
 mod numbers;
 mod options;
+mod overlap;
 mod rows;
-mod shingles;
+mod sets;
 mod similarity;
+mod spill;
 mod units;
 
 pub use options::{Mode, Options, Scope, View};
+pub use overlap::{Nearest, nearest};
 pub use rows::{Keys, Rows, TokenIds};
+pub use spill::Stream;
 
-use cluster::Fate;
-use rustc_hash::FxHashMap;
+use classes::Decision;
 
 use crate::error::Result;
-use crate::parallel;
-use shingles::Shingles;
-use units::Units;
 
 /// Why a row was kept or dropped; the numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +67,28 @@ pub struct Dedup {
     pub reason: Vec<Reason>,
 }
 
+impl Dedup {
+    fn all_kept(rows: usize) -> Self {
+        Self {
+            keep: vec![true; rows],
+            kept_by: (0..rows as i64).collect(),
+            similarity: vec![1.0; rows],
+            reason: vec![Reason::Kept; rows],
+        }
+    }
+
+    /// Take down decisions; `number` gives each row's number in the result.
+    fn drop_rows(&mut self, gone: Vec<Decision>, number: impl Fn(u32) -> usize) {
+        for decision in gone {
+            let row = number(decision.row);
+            self.keep[row] = false;
+            self.kept_by[row] = number(decision.keeper) as i64;
+            self.similarity[row] = decision.similarity as f32;
+            self.reason[row] = decision.reason;
+        }
+    }
+}
+
 /// Drop the near-duplicates among `rows`.
 ///
 /// Rows whose text is null or has only white space are kept and stand for nothing else.
@@ -60,66 +96,34 @@ pub struct Dedup {
 /// # Errors
 ///
 /// [`crate::Error::Length`], [`crate::Error::Range`], [`crate::Error::Combination`] for columns
-/// and options that do not fit.
+/// and options that do not fit; [`crate::Error::Scratch`] when the disk fails.
 pub fn deduplicate(rows: &Rows<'_>, options: &Options) -> Result<Dedup> {
+    if options.memory.is_some() {
+        let mut stream = Stream::new(options)?;
+        stream.push(rows)?;
+        return stream.finish();
+    }
     options.check()?;
     rows.check(options.view)?;
-    let count = rows.texts.len();
-    let mut result = Dedup {
-        keep: vec![true; count],
-        kept_by: (0..count as i64).collect(),
-        similarity: vec![1.0; count],
-        reason: vec![Reason::Kept; count],
-    };
-    let classes = classes(rows, options.view);
-    let fates = parallel::map(&classes, |members| decide(rows, members, options))?;
-    for (row, fate, keeper) in fates.into_iter().flatten() {
-        if fate.reason != Reason::Kept {
-            result.keep[row] = false;
-            result.kept_by[row] = keeper as i64;
-            result.similarity[row] = fate.similarity as f32;
-            result.reason[row] = fate.reason;
-        }
-    }
+    let mut result = Dedup::all_kept(rows.texts.len());
+    let keyed = rows.keyed(options)?;
+    let gone = decide(rows, keyed, options, None)?;
+    result.drop_rows(gone, |row| row as usize);
     Ok(result)
 }
 
-/// The rows of each (group, answer) that has at least two texts.
-fn classes(rows: &Rows<'_>, view: View) -> Vec<Vec<usize>> {
-    let mut answers: FxHashMap<&str, u32> = FxHashMap::default();
-    let groups = rows.groups.numbered();
-    let mut classes: FxHashMap<(u32, Option<u32>), Vec<usize>> = FxHashMap::default();
-    for (row, group) in groups.into_iter().enumerate() {
-        if rows.comparable(row, view) {
-            let next = answers.len() as u32;
-            let answer = rows.answers[row].map(|text| *answers.entry(text).or_insert(next));
-            classes.entry((group, answer)).or_default().push(row);
-        }
+/// Decide on the rows of a source.
+fn decide(
+    source: &impl classes::Source,
+    keyed: Vec<(hash::Key, u32)>,
+    options: &Options,
+    memory: Option<u64>,
+) -> Result<Vec<Decision>> {
+    if options.diverse == 0 {
+        return classes::solve(source, keyed, options, memory);
     }
-    let mut classes: Vec<Vec<usize>> = classes
-        .into_values()
-        .filter(|members| members.len() > 1)
-        .collect();
-    classes.sort_unstable_by_key(|members| members[0]);
-    classes
-}
-
-/// Decide on the rows of one class: (row, fate, row of the keeper).
-fn decide(rows: &Rows<'_>, members: &[usize], options: &Options) -> Vec<(usize, Fate, usize)> {
-    let mut members = members.to_vec();
-    members.sort_by(|&a, &b| rows.by_worth(a, b));
-    let guards = numbers::guards(rows, &members);
-    let units = Units::of(rows, &members, options.view);
-    let shingles = Shingles::of(&units);
-    let mut fates = cluster::stars(&units, &shingles, &guards, options);
-    if options.diverse > 0 {
-        diverse::choose(&units, &shingles, &guards, options, &mut fates);
-    }
-    members
-        .iter()
-        .zip(fates)
-        .map(|(&row, fate)| (row, fate, members[fate.keeper]))
-        .collect()
+    let gone = classes::solve(source, keyed.clone(), options, memory)?;
+    diverse::choose(source, &keyed, options, gone)
 }
 
 #[cfg(test)]

@@ -1,25 +1,67 @@
-//! The guard of rows without an answer: only texts with the same numbers may be merged.
+//! The numbers of a text: the guard of rows without an answer, and one spelling for all.
 
-use rustc_hash::FxHashMap;
+use super::hash::Key;
 
-use super::Rows;
-
-/// A small number for each row; rows without an answer share it only if their texts hold the same
-/// numbers equally often, markers of lists and steps left out.
-pub(super) fn guards(rows: &Rows<'_>, members: &[usize]) -> Vec<u32> {
-    let mut seen: FxHashMap<Vec<String>, u32> = FxHashMap::default();
-    members
+/// The key with the numbers of a text, in any order; markers of lists and steps are left out.
+pub(super) fn guard(key: Key, text: &str) -> Key {
+    let mut found = numbers(text);
+    found.sort_unstable();
+    found
         .iter()
-        .map(|&row| match (rows.answers[row], rows.texts[row]) {
-            (None, Some(text)) => {
-                let mut found = numbers(text);
-                found.sort_unstable();
-                let next = seen.len() as u32;
-                *seen.entry(found).or_insert(next)
+        .fold(key, |key, number| key.with_bytes(number.as_bytes()))
+}
+
+/// The text with each number in one spelling, the signs of equations as words, and without the
+/// markers of lists.
+pub(super) fn canonical_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for line in text.lines() {
+        let line = &line[list_marker(line)..];
+        let mut at = 0;
+        while let Some(c) = line[at..].chars().next() {
+            let before = line[..at].trim_end();
+            let after = line[at + c.len_utf8()..].trim_start();
+            if c.is_numeric() {
+                let length = number_length(&line[at..]);
+                out.push_str(&canonical(&line[at..at + length]));
+                at += length;
+                continue;
             }
-            _ => 0,
-        })
-        .collect()
+            match sign(c, before, after) {
+                Some(word) => {
+                    out.push(' ');
+                    out.push_str(word);
+                    out.push(' ');
+                }
+                None => out.push(c),
+            }
+            at += c.len_utf8();
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// The word for a sign of an equation.
+fn sign(c: char, before: &str, after: &str) -> Option<&'static str> {
+    let word = match c {
+        '+' => "plus",
+        '-' | '−' => "minus",
+        '*' | '×' | '·' | 'x' => "times",
+        '/' | '÷' => "over",
+        '=' => "equals",
+        _ => return None,
+    };
+    let left = before.ends_with(|c: char| c.is_numeric() || ")%".contains(c));
+    let right = after
+        .trim_start_matches(['$', '(', ' '])
+        .starts_with(char::is_numeric);
+    let counts = match c {
+        '-' => right,
+        'x' => left && right,
+        _ => left || right,
+    };
+    counts.then_some(word)
 }
 
 /// The numbers of a text in one spelling each: no thousands separators, no idle zeros.
@@ -109,7 +151,7 @@ fn canonical(number: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::numbers;
+    use super::{canonical_text, numbers};
 
     #[track_caller]
     fn same(a: &str, b: &str) {
@@ -130,6 +172,24 @@ mod tests {
         same("costs $1,234.00 now", "costs 1234 now");
         same("12 + 3 = 15", "3 + 12 = 15");
         assert_ne!(numbers("15 and 3"), numbers("15 and 3 and 3"));
+    }
+
+    #[test]
+    fn equations_in_one_spelling() {
+        let words = |text: &str| {
+            let text = canonical_text(text);
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(words("1. 1,000×2.50=2500.0"), "1000 times 2.5 equals 2500");
+        assert_eq!(
+            words("$1000 * $2.5 = $2,500"),
+            "$1000 times $ 2.5 equals $ 2500".replace("$ ", "$")
+        );
+        assert_eq!(
+            words("3 x 4 and x and well-known"),
+            "3 times 4 and x and well-known"
+        );
+        assert_eq!(words("10-4"), words("10 - 4"));
     }
 
     #[test]

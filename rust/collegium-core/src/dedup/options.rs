@@ -13,6 +13,8 @@ pub enum View {
     Chars,
     /// 3-grams of given token ids.
     Tokens,
+    /// As `Words`, with every number in one spelling and the signs of equations as words.
+    Canonical,
 }
 
 /// Between which rows duplicates are sought.
@@ -20,6 +22,8 @@ pub enum View {
 pub enum Scope {
     /// Within a group.
     Group,
+    /// Across groups.
+    All,
 }
 
 /// How duplicates are found.
@@ -27,6 +31,9 @@ pub enum Scope {
 pub enum Mode {
     /// All of them.
     Exact,
+    /// By hashes that a pair at the threshold shares with a probability of at least 0.998; what
+    /// they propose is verified exactly. For long texts and low thresholds.
+    Lsh,
 }
 
 /// Options of [`super::deduplicate`].
@@ -44,6 +51,8 @@ pub struct Options {
     pub scope: Scope,
     /// How duplicates are found.
     pub mode: Mode,
+    /// Bytes of memory that may be used beside the columns; beyond them the disk is used.
+    pub memory: Option<u64>,
 }
 
 impl Default for Options {
@@ -55,6 +64,7 @@ impl Default for Options {
             view: View::Words,
             scope: Scope::Group,
             mode: Mode::Exact,
+            memory: None,
         }
     }
 }
@@ -82,6 +92,9 @@ impl Options {
             let allowed = "at least 0 (0 turns the choice of diverse rows off)";
             return fail("diverse", self.diverse.to_string(), allowed);
         }
+        if self.memory == Some(0) {
+            return fail("memory", "0".to_owned(), "a number of bytes above 0");
+        }
         Ok(())
     }
 }
@@ -94,8 +107,12 @@ impl FromStr for View {
             "words" => Ok(Self::Words),
             "chars" => Ok(Self::Chars),
             "tokens" => Ok(Self::Tokens),
-            "canonical" => Err(later("view", name, "view='words', 'chars' or 'tokens'")),
-            _ => Err(unknown("view", name, "'words', 'chars' or 'tokens'")),
+            "canonical" => Ok(Self::Canonical),
+            _ => Err(unknown(
+                "view",
+                name,
+                "'words', 'chars', 'tokens' or 'canonical'",
+            )),
         }
     }
 }
@@ -106,8 +123,8 @@ impl FromStr for Scope {
     fn from_str(name: &str) -> Result<Self> {
         match name {
             "group" => Ok(Self::Group),
-            "all" => Err(later("scope", name, "scope='group'")),
-            _ => Err(unknown("scope", name, "'group'")),
+            "all" => Ok(Self::All),
+            _ => Err(unknown("scope", name, "'group' or 'all'")),
         }
     }
 }
@@ -118,17 +135,9 @@ impl FromStr for Mode {
     fn from_str(name: &str) -> Result<Self> {
         match name {
             "exact" => Ok(Self::Exact),
-            "lsh" => Err(later("mode", name, "mode='exact'")),
-            _ => Err(unknown("mode", name, "'exact'")),
+            "lsh" => Ok(Self::Lsh),
+            _ => Err(unknown("mode", name, "'exact' or 'lsh'")),
         }
-    }
-}
-
-fn later(name: &'static str, value: &str, offered: &'static str) -> Error {
-    Error::Unsupported {
-        name,
-        value: format!("'{value}'"),
-        offered,
     }
 }
 

@@ -4,33 +4,46 @@
 const SLACK: f64 = 1e-9;
 
 /// |a ∩ b| / |a ∪ b| of two sets that are not empty.
-pub(super) fn jaccard(a: &[u32], b: &[u32]) -> f64 {
+#[cfg(test)]
+pub(super) fn jaccard(a: &[u64], b: &[u64]) -> f64 {
     // With nothing demanded, every value is computed.
     jaccard_at_least(a, b, 0.0).unwrap_or(0.0)
 }
 
 /// The index if it is at least `threshold`.
-pub(super) fn jaccard_at_least(a: &[u32], b: &[u32], threshold: f64) -> Option<f64> {
+#[inline]
+pub(super) fn jaccard_at_least(a: &[u64], b: &[u64], threshold: f64) -> Option<f64> {
     if !sizes_allow(a.len(), b.len(), threshold) {
         return None;
     }
     let total = a.len() + b.len();
-    let needed = (threshold / (1.0 + threshold) * total as f64 - SLACK).ceil() as usize;
+    let needed = overlap(a.len(), b.len(), threshold);
     let (mut i, mut j, mut shared) = (0, 0, 0);
     while i < a.len() && j < b.len() {
         if shared + (a.len() - i).min(b.len() - j) < needed {
             return None;
         }
-        let (x, y) = (a[i], b[j]);
-        shared += usize::from(x == y);
-        i += usize::from(x <= y);
-        j += usize::from(y <= x);
+        // Sixteen steps between two looks at the bound.
+        let (a_end, b_end) = ((i + 16).min(a.len()), (j + 16).min(b.len()));
+        while i < a_end && j < b_end {
+            let (x, y) = (a[i], b[j]);
+            shared += usize::from(x == y);
+            i += usize::from(x <= y);
+            j += usize::from(y <= x);
+        }
     }
     let index = shared as f64 / (total - shared) as f64;
     (index >= threshold).then_some(index)
 }
 
+/// How many members two sets of these sizes must share to reach the threshold.
+#[inline]
+pub(super) fn overlap(a: usize, b: usize, threshold: f64) -> usize {
+    (threshold / (1.0 + threshold) * (a + b) as f64 - SLACK).ceil() as usize
+}
+
 /// Whether sets of these sizes can reach the threshold.
+#[inline]
 pub(super) fn sizes_allow(a: usize, b: usize, threshold: f64) -> bool {
     a.min(b) as f64 >= threshold * a.max(b) as f64 - SLACK
 }
@@ -48,10 +61,10 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{jaccard, jaccard_at_least, prefix, sizes_allow};
+    use super::{jaccard, jaccard_at_least, overlap, prefix, sizes_allow};
 
-    fn sets() -> impl Strategy<Value = (BTreeSet<u32>, BTreeSet<u32>)> {
-        let set = || prop::collection::btree_set(0u32..40, 1..30);
+    fn sets() -> impl Strategy<Value = (BTreeSet<u64>, BTreeSet<u64>)> {
+        let set = || prop::collection::btree_set(0u64..60, 1..45);
         (set(), set())
     }
 
@@ -61,13 +74,14 @@ mod tests {
             let threshold = f64::from(tenth) / 10.0;
             let shared = a.intersection(&b).count();
             let exact = shared as f64 / (a.len() + b.len() - shared) as f64;
-            let x: Vec<u32> = a.into_iter().collect();
-            let y: Vec<u32> = b.into_iter().collect();
+            let x: Vec<u64> = a.into_iter().collect();
+            let y: Vec<u64> = b.into_iter().collect();
             prop_assert_eq!(jaccard(&x, &y), exact);
             let expected = (exact >= threshold).then_some(exact);
             prop_assert_eq!(jaccard_at_least(&x, &y, threshold), expected);
             if expected.is_some() {
                 prop_assert!(sizes_allow(x.len(), y.len(), threshold));
+                prop_assert!(shared >= overlap(x.len(), y.len(), threshold));
                 let heads = &x[..prefix(x.len(), threshold)];
                 let others = &y[..prefix(y.len(), threshold)];
                 prop_assert!(heads.iter().any(|number| others.contains(number)));

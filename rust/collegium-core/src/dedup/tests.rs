@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::similarity::jaccard;
-use super::{Dedup, Keys, Options, Reason, Rows, TokenIds, View, deduplicate};
+use super::{Dedup, Keys, Mode, Options, Reason, Rows, Scope, TokenIds, View, deduplicate};
 use crate::Error;
 
 fn rows<'a>(
@@ -196,14 +196,70 @@ fn what_does_not_fit_is_refused() {
         let found = deduplicate(&rows(&texts, &[0; 2], &[A; 2]), &options);
         assert!(matches!(found, Err(Error::Range { .. })));
     }
-    assert!("lsh".parse::<super::Mode>().is_err());
-    assert!("all".parse::<super::Scope>().is_err());
-    assert!("canonical".parse::<View>().is_err());
+    assert!("fast".parse::<super::Mode>().is_err());
+    assert!("question".parse::<super::Scope>().is_err());
+    assert!("bytes".parse::<View>().is_err());
 }
 
-fn shingles(text: &str) -> Vec<u32> {
-    let words: Vec<u32> = text.bytes().filter(|b| *b != b' ').map(u32::from).collect();
-    let mut set: Vec<u32> = match words.len() {
+#[test]
+fn across_groups_but_not_answers() {
+    let text = Some("the very same words here");
+    let texts = [text; 4];
+    let options = Options {
+        scope: Scope::All,
+        ..Options::default()
+    };
+    let all = rows(&texts, &[0, 1, 2, 3], &[A, Some("b"), None, A]);
+    let found = deduplicate(&all, &options).expect("valid");
+    assert_eq!(found.kept_by, [0, 1, 2, 0]);
+    // A choice of diverse rows is made in each group; a row follows its keeper's group.
+    let texts = [
+        Some("a b c d"),
+        text,
+        Some("a b c d e"),
+        Some("a b c x y z"),
+    ];
+    let all = rows(&texts, &[0, 0, 1, 1], &[A; 4]);
+    let options = Options {
+        threshold: 0.6,
+        diverse: 1,
+        ..options
+    };
+    let found = deduplicate(&all, &options).expect("valid");
+    assert_eq!(found.keep, [false, true, false, true]);
+    assert_eq!(found.kept_by, [1, 1, 1, 3]);
+}
+
+#[test]
+fn numbers_and_equations_in_one_spelling() {
+    let texts = [
+        Some("so we get 1,000 + 2.50 = 1002.5 in all"),
+        Some("So we get 1000+2.5=1002.50 in all."),
+        Some("so we get 1000 - 2.5 = 1002.5 in all"),
+    ];
+    let options = Options {
+        view: View::Canonical,
+        threshold: 1.0,
+        ..Options::default()
+    };
+    let found = run(&texts, &[A; 3], &options);
+    assert_eq!(found.keep, [true, false, true]);
+    assert_eq!(found.reason[1], Reason::Exact);
+    let found = run(
+        &texts,
+        &[A; 3],
+        &Options {
+            view: View::Words,
+            ..options
+        },
+    );
+    assert_eq!(found.keep, [true; 3]);
+}
+
+/// The set of 3-grams of a text of one-letter words.
+fn shingles(text: &str) -> Vec<u64> {
+    let words: Vec<u64> = text.bytes().filter(|b| *b != b' ').map(u64::from).collect();
+    let mut set: Vec<u64> = match words.len() {
         0..3 => vec![words.iter().fold(1 << 24, |all, w| (all << 8) | w)],
         _ => words
             .windows(3)
@@ -215,49 +271,159 @@ fn shingles(text: &str) -> Vec<u32> {
     set
 }
 
-proptest! {
-    #[test]
-    fn stars_are_exact(
-        texts in prop::collection::vec("([abc] ){1,12}", 1..25),
-        tenth in 3u32..=10,
-        turn in 0usize..25,
-    ) {
-        let views: Vec<Option<&str>> = texts.iter().map(|t| Some(t.as_str())).collect();
-        let ids: Vec<i64> = (0..texts.len() as i64).collect();
-        let threshold = f64::from(tenth) / 10.0;
-        let options = Options { threshold, ..Options::default() };
-        let answers = vec![A; texts.len()];
-        let found = run(&views, &answers, &options);
-        let sets: Vec<Vec<u32>> = texts.iter().map(|t| shingles(t)).collect();
-        for row in 0..texts.len() {
-            let keeper = found.kept_by[row] as usize;
-            prop_assert!(found.keep[keeper] && keeper <= row);
-            let expected = (0..row)
-                .filter(|&other| found.keep[other])
-                .map(|other| (jaccard(&sets[row], &sets[other]), other))
-                .filter(|&(similarity, _)| similarity >= threshold)
-                .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-            match expected {
-                None => prop_assert!(found.keep[row]),
-                Some((similarity, other)) => {
-                    prop_assert_eq!(keeper, other);
-                    prop_assert_eq!(found.similarity[row], similarity as f32);
-                }
+/// (keeper, similarity) of each row, every pair compared.
+fn by_pairs(texts: &[String], ids: &[i64], threshold: f64, keep: usize) -> Vec<(usize, f64)> {
+    let sets: Vec<Vec<u64>> = texts.iter().map(|t| shingles(t)).collect();
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    let unusual = |row: usize| !(32..=4096).contains(&texts[row].len());
+    order.sort_by_key(|&row| (unusual(row), ids[row]));
+    let mut centres: Vec<(usize, usize)> = Vec::new();
+    let mut found: Vec<(usize, f64)> = (0..texts.len()).map(|row| (row, 1.0)).collect();
+    for row in order {
+        let mut best: Option<(f64, usize)> = None;
+        for (place, &(centre, _)) in centres.iter().enumerate() {
+            let similarity = jaccard(&sets[row], &sets[centre]);
+            if similarity >= threshold && best.is_none_or(|(highest, _)| similarity > highest) {
+                best = Some((similarity, place));
             }
         }
-        // The order of the rows is nothing, their ids decide.
-        let turn = turn % texts.len();
-        let turned = |row: usize| (row + turn) % texts.len();
-        let views: Vec<_> = (0..texts.len()).map(|row| views[turned(row)]).collect();
-        let ids: Vec<i64> = (0..texts.len()).map(|row| ids[turned(row)]).collect();
+        match best {
+            None => centres.push((row, 1)),
+            Some((_, place)) if centres[place].1 < keep => centres[place].1 += 1,
+            Some((similarity, place)) => found[row] = (centres[place].0, similarity),
+        }
+    }
+    found
+}
+
+fn corpus(most: usize) -> impl Strategy<Value = Vec<String>> {
+    let few = "([abc] ){1,12}";
+    let longer = "([abcdefgh] ){15,40}";
+    prop::collection::vec(
+        prop_oneof![few, longer, "(a b c d e f g ){3,4}[xyz] [xyz]"],
+        1..most,
+    )
+}
+
+fn check(found: &Dedup, expected: &[(usize, f64)]) -> std::result::Result<(), TestCaseError> {
+    for (row, &(keeper, similarity)) in expected.iter().enumerate() {
+        prop_assert_eq!(found.kept_by[row] as usize, keeper);
+        prop_assert_eq!(found.similarity[row], similarity as f32);
+        prop_assert_eq!(found.keep[row], keeper == row);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn stars_are_exact(
+        texts in corpus(90),
+        twentieth in 4u32..=20,
+        keep in 1i64..3,
+        seed in 0i64..1000,
+    ) {
+        let threshold = f64::from(twentieth) / 20.0;
+        let views: Vec<Option<&str>> = texts.iter().map(|t| Some(t.as_str())).collect();
+        let ids: Vec<i64> = (0..texts.len() as i64).map(|row| (row * 7919 + seed) % 997).collect();
+        let answers = vec![A; texts.len()];
         let groups = vec![0; texts.len()];
         let mut all = rows(&views, &groups, &answers);
         all.ids = Some(Keys::Integers(&ids));
-        let other = deduplicate(&all, &options).expect("valid");
-        for row in 0..texts.len() {
-            prop_assert_eq!(other.keep[row], found.keep[turned(row)]);
-            let keeper = turned(other.kept_by[row] as usize) as i64;
-            prop_assert_eq!(keeper, found.kept_by[turned(row)]);
+        let expected = by_pairs(&texts, &ids, threshold, keep as usize);
+        for memory in [None, Some(1)] {
+            let options = Options { threshold, keep, memory, ..Options::default() };
+            let found = deduplicate(&all, &options).expect("valid");
+            check(&found, &expected)?;
+        }
+        // LSH never merges what is not near enough, and names the similarity exactly.
+        for memory in [None, Some(1)] {
+            let options =
+                Options { threshold, keep, memory, mode: Mode::Lsh, ..Options::default() };
+            let found = deduplicate(&all, &options).expect("valid");
+            for row in 0..texts.len() {
+                let keeper = found.kept_by[row] as usize;
+                prop_assert!(found.keep[keeper]);
+                let similarity = jaccard(&shingles(&texts[row]), &shingles(&texts[keeper]));
+                prop_assert!(similarity >= threshold);
+                prop_assert_eq!(found.similarity[row], similarity as f32);
+            }
         }
     }
+
+    #[test]
+    fn memory_changes_nothing(
+        texts in prop::collection::vec(prop::option::of("([abcAB1é] ?){0,9}|\\PC{0,12}"), 0..60),
+        groups in prop::collection::vec(0i64..3, 60),
+        answers in prop::collection::vec(prop::option::of("[ab]"), 60),
+        ids in prop::collection::vec(0i64..40, 60),
+        quality in prop::collection::vec(prop_oneof![Just(f64::NAN), -1.0..1.0], 60),
+        all_groups in any::<bool>(),
+        lsh in any::<bool>(),
+        diverse in 0i64..3,
+        view in prop_oneof![Just(View::Words), Just(View::Chars), Just(View::Canonical)],
+    ) {
+        let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+        let answers: Vec<Option<&str>> = answers.iter().map(Option::as_deref).collect();
+        let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let count = texts.len();
+        let mut all = rows(&texts, &groups[..count], &answers[..count]);
+        all.quality = Some(&quality[..count]);
+        all.ids = Some(if lsh { Keys::Texts(&names[..count]) } else { Keys::Integers(&ids[..count]) });
+        let options = Options {
+            threshold: 0.5,
+            scope: if all_groups { Scope::All } else { Scope::Group },
+            mode: if lsh { Mode::Lsh } else { Mode::Exact },
+            diverse,
+            view,
+            ..Options::default()
+        };
+        let found = deduplicate(&all, &options).expect("valid");
+        for memory in [1, 1 << 30] {
+            let options = Options { memory: Some(memory), ..options.clone() };
+            prop_assert_eq!(&deduplicate(&all, &options).expect("valid"), &found);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_taken(texts in prop::collection::vec(any::<Vec<u8>>(), 0..20)) {
+        let texts: Vec<String> =
+            texts.iter().map(|b| String::from_utf8_lossy(b).into_owned()).collect();
+        let views: Vec<Option<&str>> = texts.iter().map(|t| Some(t.as_str())).collect();
+        for view in [View::Words, View::Chars, View::Canonical] {
+            let options = Options { view, threshold: 0.3, ..Options::default() };
+            let found = run(&views, &vec![None; views.len()], &options);
+            for row in 0..views.len() {
+                prop_assert!(found.keep[found.kept_by[row] as usize]);
+                prop_assert!(found.similarity[row] >= 0.3);
+            }
+        }
+    }
+}
+
+#[test]
+fn lsh_finds_nearly_all_pairs_at_the_threshold() {
+    // Pairs with 14 of 20 3-grams in common: J = 0.7 exactly.
+    let mut texts = Vec::new();
+    for pair in 0..3000 {
+        let word = |side: &str, n: usize| format!("w{pair}{side}{n}");
+        let shared: Vec<String> = (0..16).map(|n| word("s", n)).collect();
+        for side in ["x", "y"] {
+            let own: Vec<String> = (0..3).map(|n| word(side, n)).collect();
+            texts.push(format!("{} {}", shared.join(" "), own.join(" ")));
+        }
+    }
+    let views: Vec<Option<&str>> = texts.iter().map(|t| Some(t.as_str())).collect();
+    let options = |mode| Options {
+        mode,
+        ..Options::default()
+    };
+    let exact = run(&views, &vec![A; views.len()], &options(Mode::Exact));
+    let pairs = exact.keep.iter().filter(|keep| !**keep).count();
+    assert_eq!(pairs, 3000);
+    let lsh = run(&views, &vec![A; views.len()], &options(Mode::Lsh));
+    let found = lsh.keep.iter().filter(|keep| !**keep).count();
+    assert!(found as f64 >= 0.995 * pairs as f64, "{found} of {pairs}");
 }

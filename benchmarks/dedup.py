@@ -1,0 +1,263 @@
+"""Deduplication against what people use, and its memory on disk-sized input.
+
+Rivals run in the interpreter given with `--rivals` (an environment with
+`benchmarks/requirements/dedup.txt`). Every engine runs in a process of its own on one thread;
+engines take turns, and what counts is CPU time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import dedup_corpus
+
+HERE = Path(__file__).resolve().parent
+OURS = ("default", "default_arrow", "exact_all", "lsh_all")
+QUICK_RIVALS = ("rensa_matrix", "rensa_rho")
+OTHER_RIVALS = ("rensa_verified", "fastsketch", "gaoya", "datasketch", "text_dedup")
+CONSONANTS = "bcdfghklmnprstvw"
+
+
+def add_arguments(parser):
+    parser.add_argument("--rivals", default=sys.executable, help="interpreter with the rivals")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cache", type=Path, help="keep corpora here")
+    parser.add_argument("--parts", default="100k,long,1m,memory,10m")
+
+
+def run(args):
+    parts = args.parts.split(",")
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(args, Path(scratch))
+        result = {"rivals": bench.versions(), "threshold": 0.7}
+        if "100k" in parts:
+            result["100k"] = bench.compare(100_000, args.rounds, OTHER_RIVALS)
+        if "long" in parts:
+            result["20k_long"] = bench.compare(20_000, args.rounds, (), long=True)
+        if "1m" in parts:
+            result["1m"] = bench.compare(1_000_000, max(1, args.rounds - 1), ())
+        if "memory" in parts:
+            result["memory_1m"] = bench.memory(1_000_000, 1)
+        if "10m" in parts:
+            result["memory_10m"] = bench.memory(1_000_000, 10)
+    return result
+
+
+class Bench:
+    def __init__(self, args, scratch):
+        self.args, self.scratch = args, scratch
+        self.cache = args.cache or scratch
+        self.cache.mkdir(parents=True, exist_ok=True)
+
+    def versions(self):
+        code = (
+            "import json, importlib.metadata as m\n"
+            "names = ['rensa', 'FastSketchLSH', 'gaoya', 'datasketch', 'text-dedup']\n"
+            "print(json.dumps({n: m.version(n) for n in names}))"
+        )
+        done = subprocess.run([self.args.rivals, "-c", code], capture_output=True, text=True)
+        if done.returncode:
+            return {"absent": done.stderr.strip().splitlines()[-1:]}
+        return json.loads(done.stdout)
+
+    def corpus(self, rows, *, long=False, copies=1):
+        name = f"{rows}{'_long' if long else ''}_{copies}.parquet"
+        path = self.cache / name
+        if path.is_file():
+            return path
+        if copies > 1:
+            self.multiply(self.corpus(rows), path, copies)
+            return path
+        made = dedup_corpus.make(rows, sentences=(22, 28) if long else (2, 4))
+        columns = {
+            "text": made.texts,
+            "question": made.questions,
+            "answer": made.answers,
+            "cluster": made.clusters,
+            "kind": made.kinds,
+        }
+        pq.write_table(pa.table(columns), path, row_group_size=65536)
+        return path
+
+    def multiply(self, source, path, copies):
+        """Write the corpus several times, each with other consonants and other questions."""
+        with pq.ParquetFile(source) as file:
+            schema = pa.schema([(n, pa.string()) for n in ("text", "question", "answer")])
+            with pq.ParquetWriter(path, schema) as writer:
+                for copy in range(copies):
+                    turned = CONSONANTS[copy:] + CONSONANTS[:copy]
+                    table = str.maketrans(CONSONANTS, turned)
+                    for batch in file.iter_batches(65536, columns=["text", "question", "answer"]):
+                        texts, questions, answers = (c.to_pylist() for c in batch.columns)
+                        columns = [
+                            [text.translate(table) for text in texts],
+                            [f"{copy}/{question}" for question in questions],
+                            answers,
+                        ]
+                        writer.write_table(pa.table(columns, schema=schema))
+
+    def engine(self, name, path, threads=1):
+        ours = name in OURS or name.startswith("bounded")
+        environment = {
+            **os.environ,
+            **dict.fromkeys(
+                ("COLLEGIUM_NUM_THREADS", "RAYON_NUM_THREADS", "OMP_NUM_THREADS"), str(threads)
+            ),
+        }
+        out = self.scratch / f"{name.replace(':', '_')}.npz"
+        out.unlink(missing_ok=True)
+        done = subprocess.run(
+            [
+                sys.executable if ours else self.args.rivals,
+                str(HERE / "dedup_engines.py"),
+                name,
+                str(path),
+                str(out),
+            ],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            return {"failed": done.stderr.strip().splitlines()[-1:]}, None
+        print(name, path.name, threads, done.stdout.strip(), file=sys.stderr)
+        found = dict(np.load(out)) if out.is_file() else None
+        return json.loads(done.stdout.strip().splitlines()[-1]), found
+
+    def compare(self, rows, rounds, once, long=False):
+        path = self.corpus(rows, long=long)
+        names = (*OURS, *QUICK_RIVALS)
+        runs, found = {name: [] for name in (*names, *once)}, {}
+        two = []
+        for turn in range(rounds):
+            for name in names if turn else (*names, *once):
+                measured, columns = self.engine(name, path)
+                runs[name].append(measured)
+                found.setdefault(name, columns)
+            two.append(self.engine("default", path, threads=2)[0])
+        table = pq.read_table(path)
+        quality = {name: self.quality(table, columns) for name, columns in found.items() if columns}
+        quality["lsh_all"]["recall"] = self.recall(path, table, found["lsh_all"])
+        engines = {name: summary(rows, runs[name]) for name in runs}
+        best = {n: e["cpu_s"] for n, e in engines.items() if "cpu_s" in e}
+        return {
+            "rows": rows,
+            "mean_words": round(mean_words(table), 1),
+            "kinds": counts(table.column("kind").to_pylist()),
+            "engines": engines,
+            "times_rensa_matrix": {
+                name: round(best["rensa_matrix"] / best[name], 2)
+                for name in OURS
+                if "rensa_matrix" in best
+            },
+            "default_times_rival": {
+                name: round(best[name] / best["default"], 1)
+                for name in (*QUICK_RIVALS, *once)
+                if name in best
+            },
+            "two_threads": {
+                **summary(rows, two),
+                "cpu_of_one": round(
+                    statistics.median(r["cpu_s"] for r in two) / best["default"], 3
+                ),
+            },
+            "quality": quality,
+        }
+
+    def quality(self, table, found):
+        """What an engine's pairs are worth, by sets of 3-grams of strings, every pair or 20,000."""
+        texts, answers = table.column("text").to_pylist(), table.column("answer").to_pylist()
+        if "flags" in found:
+            return {"flagged": int(found["flags"].sum())}
+        if "kept_by" in found:
+            gone = np.flatnonzero(found["kept_by"] != np.arange(len(texts)))
+            pairs = np.c_[gone, found["kept_by"][gone]]
+        else:
+            pairs = found["pairs"].reshape(-1, 2)
+        pairs = pairs.tolist()
+        across = sum(answers[a] != answers[b] for a, b in pairs)
+        total = len(pairs)
+        if total > 20_000:
+            pairs = random.Random(0).sample(pairs, 20_000)
+        exact = [jaccard(texts[a], texts[b]) for a, b in pairs]
+        result = {
+            "pairs": total,
+            "across_answers": across,
+            "precision": sum(value >= 0.7 for value in exact) / max(1, len(exact)),
+            "checked": len(exact),
+        }
+        if "kept_by" in found:
+            wrong = [
+                np.float32(value) != found["similarity"][a]
+                for value, (a, _) in zip(exact, pairs, strict=True)
+            ]
+            result |= {"kept": len(texts) - total, "wrong_similarities": int(sum(wrong))}
+        return result
+
+    def recall(self, path, table, found):
+        """The share of rows to be dropped that LSH drops: what it left goes to the exact join."""
+        kept = np.flatnonzero(found["kept_by"] == np.arange(table.num_rows))
+        rest = self.scratch / "rest.parquet"
+        pq.write_table(table.take(pa.array(kept)), rest)
+        _, exact = self.engine("exact_all", rest)
+        missed = int((exact["kept_by"] != np.arange(len(kept))).sum())
+        dropped = table.num_rows - len(kept)
+        return dropped / (dropped + missed)
+
+    def memory(self, rows, copies):
+        path = self.corpus(rows, copies=copies)
+        total = rows * copies
+        result = {"rows": total, "file_mb": round(path.stat().st_size / 2**20)}
+        limit = (256 << 20) + (64 << 20) * total // 1_000_000
+        for name, memory, scope in (
+            ("group", f"{limit}", "group"),
+            ("all", f"{limit}", "all"),
+        ):
+            measured, _ = self.engine(f"bounded:{memory}:{scope}", path)
+            result[name] = {"memory_mb": limit >> 20, **measured}
+        return result
+
+
+def summary(rows, runs):
+    failed = [run for run in runs if "failed" in run]
+    if failed:
+        return failed[0]
+    cpu = [run["cpu_s"] for run in runs]
+    middle = statistics.median(cpu)
+    return {
+        "cpu_s": round(middle, 3),
+        "cpu_s_all": [round(value, 3) for value in cpu],
+        "rows_per_cpu_s": round(rows / middle),
+        "peak_rss_mb": round(max(run["peak_rss_mb"] for run in runs)),
+        **({"kept": runs[0]["kept"]} if "kept" in runs[0] else {}),
+    }
+
+
+def jaccard(a, b):
+    sets = []
+    for text in (a, b):
+        words = re.findall(r"\w+", text.lower())
+        grams = zip(words, words[1:], words[2:], strict=False)
+        sets.append(set(grams) if len(words) > 2 else {tuple(words)})
+    return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
+
+
+def mean_words(table):
+    texts = table.column("text").slice(0, 20_000).to_pylist()
+    return sum(len(text.split()) for text in texts) / len(texts)
+
+
+def counts(values):
+    return {value: values.count(value) for value in sorted(set(values))}
