@@ -219,7 +219,8 @@ fn across_groups_but_not_answers() {
         Some("a b c d e"),
         Some("a b c x y z"),
     ];
-    let all = rows(&texts, &[0, 0, 1, 1], &[A; 4]);
+    let mut all = rows(&texts, &[0, 0, 1, 1], &[A; 4]);
+    all.ids = Some(Keys::Integers(&[5, 1, 6, 7]));
     let options = Options {
         threshold: 0.6,
         diverse: 1,
