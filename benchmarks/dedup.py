@@ -33,7 +33,7 @@ CONSONANTS = "bcdfghklmnprstvw"
 def add_arguments(parser):
     parser.add_argument("--rivals", default=sys.executable, help="interpreter with the rivals")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cache", type=Path, help="keep corpora here")
+    parser.add_argument("--cache", type=Path, help="keep corpora and measurements here")
     parser.add_argument("--parts", default="100k,long,1m,memory,10m")
 
 
@@ -108,7 +108,8 @@ class Bench:
                         ]
                         writer.write_table(pa.table(columns, schema=schema))
 
-    def engine(self, name, path, threads=1):
+    def engine(self, name, path, threads=1, turn=0):
+        """Run an engine; with a cache, take what an earlier, broken-off run measured."""
         ours = name in OURS or name.startswith("bounded")
         environment = {
             **os.environ,
@@ -116,7 +117,12 @@ class Bench:
                 ("COLLEGIUM_NUM_THREADS", "RAYON_NUM_THREADS", "OMP_NUM_THREADS"), str(threads)
             ),
         }
-        out = self.scratch / f"{name.replace(':', '_')}.npz"
+        label = f"{name.replace(':', '_')}.{path.stem}.{threads}.{turn}"
+        folder = self.cache if path.parent == self.cache else self.scratch
+        out, done_before = folder / f"{label}.npz", folder / f"{label}.json"
+        if done_before.is_file():
+            found = dict(np.load(out)) if out.is_file() else None
+            return json.loads(done_before.read_text()), found
         out.unlink(missing_ok=True)
         done = subprocess.run(
             [
@@ -133,8 +139,9 @@ class Bench:
         if done.returncode:
             return {"failed": done.stderr.strip().splitlines()[-1:]}, None
         print(name, path.name, threads, done.stdout.strip(), file=sys.stderr)
-        found = dict(np.load(out)) if out.is_file() else None
-        return json.loads(done.stdout.strip().splitlines()[-1]), found
+        measured = done.stdout.strip().splitlines()[-1]
+        done_before.write_text(measured)
+        return json.loads(measured), dict(np.load(out)) if out.is_file() else None
 
     def compare(self, rows, rounds, once, long=False):
         path = self.corpus(rows, long=long)
@@ -143,10 +150,10 @@ class Bench:
         two = []
         for turn in range(rounds):
             for name in names if turn else (*names, *once):
-                measured, columns = self.engine(name, path)
+                measured, columns = self.engine(name, path, turn=turn)
                 runs[name].append(measured)
                 found.setdefault(name, columns)
-            two.append(self.engine("default", path, threads=2)[0])
+            two.append(self.engine("default", path, threads=2, turn=turn)[0])
         table = pq.read_table(path)
         quality = {name: self.quality(table, columns) for name, columns in found.items() if columns}
         quality["lsh_all"]["recall"] = self.recall(path, table, found["lsh_all"])

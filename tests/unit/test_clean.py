@@ -155,7 +155,8 @@ def test_a_file_is_cleaned(source, tmp_path):
     # The raw completion was parsed.
     rows = read_jsonl(out / "train.jsonl")[0]
     assert [(r.text, r.answer) for r in rows[1].rationales] == [("Dry air.", "drought")]
-    removed = [json.loads(line) for line in (out / "removed.jsonl").open(encoding="utf-8")]
+    lines = (out / "removed.jsonl").read_text("utf-8").splitlines()
+    removed = [json.loads(line) for line in lines]
     assert {(r["id"], r["reason"]) for r in removed} == {
         ("q1", "exact_duplicate"),
         ("q2", "wrong_answer"),

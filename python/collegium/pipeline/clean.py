@@ -20,6 +20,7 @@ from collegium.pipeline.counts import Removed, count, overlaps
 from collegium.pipeline.labels import with_labels
 from collegium.recipe import CleanSection
 from collegium.tasks.base import Task
+from collegium.tasks.parsing import cut as cut_at
 
 VERSION = 2
 DEDUP_REASONS = {
@@ -118,7 +119,7 @@ def clean_rationales(
                 gone.append(Removed(example.id, rationale, reason))
                 continue
             if section.complete_sentences:
-                text = texts.complete(rationale.text)
+                text = texts.complete(_own(rationale.text, task))
                 if text != rationale.text.rstrip():
                     cut.append(rationale.teacher)
                     rationale = rationale.model_copy(update={"text": text})
@@ -150,12 +151,18 @@ def fault(example: Example, rationale: Rationale, task: Task, section: CleanSect
     return None
 
 
+def _own(text: str, task: Task) -> str:
+    """Return the text before a next question that the model invented; all of it if it is blank."""
+    before = cut_at(text, task.stop_strings)
+    return before if before.strip() else text
+
+
 def _argues_for_another(example: Example, rationale: Rationale, task: Task) -> bool:
     """Tell whether the text concludes with an answer that is not the label."""
     answer = example.answer
     if answer is None or (example.choices is None and texts.first_number(answer) != answer):
         return False
-    said = texts.concluded(rationale.text, example.choices)
+    said = texts.concluded(_own(rationale.text, task), example.choices)
     return said is not None and not task.same_answer(said, answer)
 
 

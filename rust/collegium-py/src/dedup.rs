@@ -194,6 +194,7 @@ pub fn nearest<'py>(
 
 /// Rows that come part by part.
 #[pyclass(frozen)]
+#[derive(Debug)]
 pub struct DedupStream(Mutex<Option<Stream>>);
 
 #[pymethods]
