@@ -113,8 +113,8 @@ def encode_rows_file(
 ) -> tuple[_Rows, NDArray[np.uint8], _Places]: ...
 @final
 class DedupStream:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         threshold: float,
         scope: str,
@@ -123,7 +123,7 @@ class DedupStream:
         diverse: int,
         view: str,
         memory: int | None,
-    ) -> None: ...
+    ) -> DedupStream: ...
     def add(
         self,
         texts: _Strings,

@@ -89,12 +89,12 @@ def test_a_vote_of_teachers_that_saw_the_answers_is_refused() -> None:
     ],
 )
 def test_faults(rationale: Rationale, reason: str | None) -> None:
-    assert fault(asked(rationale, answer="3"), rationale, TASK, verify=True) == reason
+    assert fault(asked(rationale, answer="3"), rationale, TASK, CleanSection()) == reason
 
 
 def test_without_verification_wrong_answers_stay() -> None:
     wrong = said("a", "4")
-    assert fault(asked(wrong, answer="3"), wrong, TASK, verify=False) is None
+    assert fault(asked(wrong, answer="3"), wrong, TASK, CleanSection(verify=False)) is None
 
 
 def test_repeated_rationales_go_and_are_accounted_for() -> None:
@@ -103,14 +103,14 @@ def test_repeated_rationales_go_and_are_accounted_for() -> None:
         said("a", "8", text=text), said("b", "8", text=text.upper()),
         said("b", "8", text="quite another way of thinking about it", sample=1), answer="8",
     )  # fmt: skip
-    [kept], gone = clean_rationales([example], TASK, CleanSection(), ["a", "b"])
+    [kept], gone, _ = clean_rationales([example], TASK, CleanSection(), ["a", "b"])
     assert [(r.teacher, r.sample) for r in kept.rationales] == [("a", 0), ("b", 1)]
-    assert [(i, r.teacher) for i, r, _ in gone] == [("e", "b")]
-    assert "duplicate" in gone[0][2]
+    assert [(r.id, r.rationale.teacher) for r in gone] == [("e", "b")]
+    assert "duplicate" in gone[0].reason
 
 
 def test_different_answers_are_never_merged() -> None:
     text = "start with 5 and add 3 to get what we want"
     example = asked(said("a", "8", text=text), said("b", "9", text=text), answer="8")
-    [kept], _ = clean_rationales([example], TASK, CleanSection(verify=False), ["a", "b"])
+    [kept], *_ = clean_rationales([example], TASK, CleanSection(verify=False), ["a", "b"])
     assert len(kept.rationales) == 2

@@ -62,7 +62,8 @@ def complete(text: str) -> str:
         short = word[0].lower().lstrip("(") in _ABBREVIATIONS or _MARKER.fullmatch(word[0])
         if not (stop and short and end.end() < len(stripped)):
             last = end.end()
-    return stripped[:last].rstrip() if last else text
+    kept = stripped[:last].rstrip()
+    return kept if kept.strip() else text
 
 
 def loops(text: str) -> bool:
