@@ -2,9 +2,11 @@
 //!
 //! They lie in the directory for temporary files (`TMPDIR`).
 
-use std::fs::File;
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::ops::Deref;
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::Mmap;
 
@@ -16,7 +18,22 @@ use crate::error::{Error, Result};
 ///
 /// [`Error::Scratch`] when it cannot be made.
 pub fn file() -> Result<File> {
-    tempfile::tempfile().map_err(failed)
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let directory = std::env::temp_dir();
+    loop {
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = directory.join(format!(".collegium-{}-{number}", process::id()));
+        let mut options = OpenOptions::new();
+        match options.read(true).write(true).create_new(true).open(&path) {
+            Ok(file) => {
+                // From here on nothing of it is left, however this process ends.
+                fs::remove_file(&path).map_err(failed)?;
+                return Ok(file);
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
 }
 
 /// The error for a failed operation on such a file.
