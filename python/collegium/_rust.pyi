@@ -111,6 +111,7 @@ def encode_rows_file(
     id: str | None,
     layout: _Layout,
 ) -> tuple[_Rows, NDArray[np.uint8], _Places]: ...
+
 @final
 class DedupStream:
     def __new__(
