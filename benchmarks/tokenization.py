@@ -174,8 +174,8 @@ def measure(
             package: digest == digests["tokenizers"] for package, digest in digests.items()
         },
         "refused": refused,
-        **two_threads(path, work),
-        "memory": memory(path, work),
+        **two_threads(path, work, len(sizes) // 2),
+        "memory": memory(path, work, len(sizes)),
     }
     best = result["ours over"][peer]
     result["bars"] = {
@@ -192,13 +192,13 @@ def measure(
     return result
 
 
-def two_threads(path: Path, work: Path) -> dict[str, float]:
+def two_threads(path: Path, work: Path, count: int) -> dict[str, float]:
     """CPU time of two threads over that of one, and the share spent outside the pool."""
     ratios, serial = [], []
     one, two = (Worker("collegium", path, work, threads) for threads in (1, 2))
-    for index in range(4):
-        first = one.ask("join", index)
-        second = two.ask("join", index)
+    for index in range(count):
+        first = one.ask("join", index, index + count)
+        second = two.ask("join", index, index + count)
         ratios.append(second["cpu"] / first["cpu"])
         serial.append(second["caller"] / second["cpu"])
     one.close()
@@ -209,8 +209,8 @@ def two_threads(path: Path, work: Path) -> dict[str, float]:
     }
 
 
-def memory(path: Path, work: Path) -> dict[str, float]:
+def memory(path: Path, work: Path, count: int) -> dict[str, float]:
     worker = Worker("collegium", path, work)
-    found = worker.ask("memory")
+    found = worker.ask("memory", count)
     worker.close()
     return found

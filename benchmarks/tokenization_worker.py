@@ -100,7 +100,7 @@ def main() -> None:
     for line in sys.stdin:
         command, *numbers = line.split()
         if command == "memory":
-            texts = [text for index in range(8) for text in read(folder, index)]
+            texts = [text for index in range(int(numbers[0])) for text in read(folder, index)]
             Path("/proc/self/clear_refs").write_text("5")
             before = peak()["VmRSS"]
             result = encode(texts)
@@ -113,7 +113,7 @@ def main() -> None:
         texts = read(folder, index)
         if command == "join":
             # More text a call than in a slice, as long runs have.
-            texts += read(folder, index + 4)
+            texts += read(folder, int(numbers[1]))
         caller, before = time.thread_time(), time.process_time()
         result = encode(texts)
         cpu, caller = time.process_time() - before, time.thread_time() - caller
