@@ -12,7 +12,6 @@ use super::worker::Worker;
 use super::{byte_level, spm, unigram};
 
 /// A text between two added tokens, or a part of one.
-#[allow(dead_code)]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Section<'a> {
     /// The text, before any normalization.
@@ -21,8 +20,6 @@ pub(super) struct Section<'a> {
     pub starts_text: bool,
     /// Whether it begins where an added token or the whole text does, not at a cut.
     pub opens: bool,
-    /// Whether it ends where an added token or the whole text does, not at a cut.
-    pub closes: bool,
 }
 
 /// One family of tokenizers: how the text between added tokens becomes tokens.
@@ -107,7 +104,6 @@ impl Plan {
                 end,
                 overlap,
                 opens: true,
-                closes: true,
             });
         };
         match &self.added {
@@ -130,7 +126,6 @@ impl Plan {
             text: text.get(step.start..step.end).unwrap_or_default(),
             starts_text: step.start == 0,
             opens: step.opens,
-            closes: step.closes,
         };
         let first = out.len();
         self.family.encode(section, worker, out);
@@ -148,11 +143,7 @@ impl Plan {
                 break;
             };
             let end = rest.start + place;
-            visit(Step {
-                end,
-                closes: false,
-                ..rest
-            });
+            visit(Step { end, ..rest });
             rest = Step {
                 start: end,
                 opens: false,
@@ -186,7 +177,6 @@ pub(super) struct Step {
     /// Bytes at its front that the step before it has taken.
     overlap: usize,
     opens: bool,
-    closes: bool,
 }
 
 impl Step {
