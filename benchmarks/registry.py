@@ -7,6 +7,7 @@ listed in `benchmarks/requirements/<name>.txt`, never among the package's depend
 from __future__ import annotations
 
 BENCHMARKS: dict[str, str] = {
+    "graph": "graph",
     "import": "import_time",
     "kernels": "kernel_losses",
     "tokenize": "tokenization",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collegium.recipe_io import load_recipe
     from collegium.tokenizer import Encoded, Tokenizer
     from collegium.train.trainer import DistillTrainer
+    from collegium.unrolling import GraphTokens, TokenNode, Trees, unroll
 
 _HOME = {
     "Alignment": "alignment",
@@ -32,13 +33,16 @@ _HOME = {
     "DistillTrainer": "train.trainer",
     "Encoded": "tokenizer",
     "Example": "example",
+    "GraphTokens": "unrolling",
     "PackedBatch": "batch",
     "Packing": "packing",
     "Rationale": "example",
     "Reason": "dedup",
     "Recipe": "recipe",
     "Student": "evaluate.student",
+    "TokenNode": "unrolling",
     "Tokenizer": "tokenizer",
+    "Trees": "unrolling",
     "UserError": "errors",
     "align": "alignment",
     "deduplicate": "dedup",
@@ -47,6 +51,7 @@ _HOME = {
     "load_recipe": "recipe_io",
     "pack": "packing",
     "run_recipe": "pipeline.run",
+    "unroll": "unrolling",
 }
 
 __all__ = [
@@ -57,13 +62,16 @@ __all__ = [
     "DistillTrainer",
     "Encoded",
     "Example",
+    "GraphTokens",
     "PackedBatch",
     "Packing",
     "Rationale",
     "Reason",
     "Recipe",
     "Student",
+    "TokenNode",
     "Tokenizer",
+    "Trees",
     "UserError",
     "align",
     "deduplicate",
@@ -72,6 +80,7 @@ __all__ = [
     "load_recipe",
     "pack",
     "run_recipe",
+    "unroll",
 ]
 
 

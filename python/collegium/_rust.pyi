@@ -1,6 +1,7 @@
 """The Rust core.
 
-Use the documented wrappers: tokenizer.py, alignment.py, dedup.py, packing.py, objectives/rows.py.
+Use the documented wrappers: tokenizer.py, alignment.py, dedup.py, packing.py, unrolling.py,
+objectives/rows.py.
 """
 
 import os
@@ -20,6 +21,7 @@ __all__ = [
     "encode_rows_file",
     "nearest",
     "pack",
+    "unroll",
 ]
 
 class _ArrowStream(Protocol):
@@ -167,3 +169,17 @@ def nearest(
 def pack(
     lengths: NDArray[np.int64], capacity: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]: ...
+def unroll(
+    *,
+    tokens: NDArray[np.int64],
+    token_offsets: NDArray[np.int64],
+    parents: NDArray[np.int64],
+    parent_offsets: NDArray[np.int64],
+    weight: NDArray[np.float32],
+    objective: NDArray[np.int64],
+    graph_offsets: NDArray[np.int64],
+    mode: str,
+    count: str,
+    capacity: int,
+    max_depth: int,
+) -> dict[str, Any]: ...

@@ -68,6 +68,22 @@ class PackedBatch:
         plain = (self.subtree_end == root_end) & (self.position_ids == index[None, :])
         return bool(torch.where(first, plain, alone).all())
 
+    @cached_property
+    def segments(self) -> list[tuple[int, int]]:
+        """(start in the flattened B*T, length) of every tree or sequence, in order.
+
+        Padding is left out where the collator set it; found from `subtree_end` alone it cannot be
+        told from sequences of one token and is listed.
+        """
+        width = self.input_ids.shape[1]
+        found = []
+        for row, ends in enumerate(self.subtree_end.tolist()):
+            start = 0
+            while start < width:
+                found.append((row * width + start, ends[start] - start))
+                start = ends[start]
+        return found
+
     def visibility(self) -> Tensor:
         """Return bool[B,T,T]: entry (b, i, j) says whether query i sees key j."""
         index = torch.arange(self.input_ids.shape[1], device=self.input_ids.device)
@@ -95,6 +111,32 @@ class PackedBatch:
             f"model uses {implementation!r}: load it with one of these, or set packing=False"
         )
 
+    def shifted_labels(self, ignore_index: int = -100) -> Tensor:
+        """Return labels int64[B,T] for models that shift by one: position i predicts label i+1.
+
+        Raises:
+            ArgumentError: an edge does not lead to the next position of its row. At the branches
+                of a tree the next token is another one's child; weights and shared positions
+                cannot be said by labels either.
+        """
+        width = self.input_ids.shape[1]
+        labels = torch.full_like(self.input_ids, ignore_index)
+        place = self.edge_src % width + 1
+        inside = place < width
+        fits = not bool((self.edge_weight != self.edge_weight[:1]).any())
+        flat = self.input_ids.flatten()
+        src = self.edge_src[inside]
+        fits &= torch.equal(flat[src + 1], self.edge_target[inside])
+        fits &= torch.equal(self.node_id.flatten()[src + 1], self.node_id.flatten()[src])
+        if not fits or not bool(inside.all()):
+            raise ArgumentError(
+                "labels shifted by one cannot say the loss edges of these rows (branches, weights, "
+                "or targets that are no inputs): use edge_src, edge_target and edge_weight with "
+                "collegium.kernels.linear_distill_loss"
+            )
+        labels.view(-1)[src + 1] = self.edge_target[inside]
+        return labels
+
     def padding_mask(self) -> Tensor:
         """Return bool[B,T], true on tokens that belong to a sequence (longer than one token)."""
         index = torch.arange(self.input_ids.shape[1], device=self.input_ids.device)
@@ -110,14 +152,15 @@ class PackedBatch:
         """Return the batch with every tensor on `device`."""
         if self.input_ids.device == torch.device(device):
             return self
-        plain = self.padded_rows_only  # decided here: on a GPU it would wait for the device
+        # Decided here: on a GPU it would wait for the device.
+        known = {"padded_rows_only": self.padded_rows_only, "segments": self.segments}
         moved = {
             f.name: value.to(device, non_blocking=non_blocking)
             for f in fields(self)
             if isinstance(value := getattr(self, f.name), Tensor)
         }
         batch = replace(self, **moved)
-        batch.__dict__["padded_rows_only"] = plain
+        batch.__dict__.update(known)
         return batch
 
     def validate(self, vocab_size: int | None = None) -> PackedBatch:

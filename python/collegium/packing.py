@@ -28,9 +28,9 @@ def pack(lengths: Sequence[int] | NDArray[np.integer], capacity: int) -> Packing
     """Put items of `lengths` into rows of `capacity` by global best-fit decreasing.
 
     Items are taken from the longest to the shortest (the earlier first among equals). Each goes
-    to the row with the least room that still holds it (the earlier row among equals), or opens a
-    new one. No item is cut, dropped or repeated; the same input gives the same rows. Uses at most
-    11/9 OPT + 4 rows (Johnson, 1974) in O(n log n).
+    to the row with the least room that still holds it (the one filled last among equals), or opens
+    a new one. No item is cut, dropped or repeated; the same input gives the same rows. Uses at most
+    11/9 OPT + 4 rows (Johnson, 1974); O(n) for capacities up to 4 million.
 
     Args:
         lengths: n lengths in tokens, each from 1 to `capacity`.

@@ -101,6 +101,8 @@ class CleanSection(Section):
 class PackSection(Section):
     """How questions, labels and rationales become token sequences."""
 
+    rows: Literal["sequences", "branches"] = "sequences"
+    """One objective a sequence, or a question once with its label and rationales as branches."""
     marker_position: Literal["before", "after"] = "before"
     """Task markers before the question (as published) or after it."""
     markers: dict[str, str] = {}
@@ -111,6 +113,15 @@ class PackSection(Section):
     """Put each prompt into a user's turn of the student's own chat template."""
     max_prompt_tokens: int = Field(default=512, ge=8)
     max_target_tokens: int = Field(default=256, ge=1)
+
+    @model_validator(mode="after")
+    def _branches_share_the_question(self) -> PackSection:
+        if self.rows == "branches" and self.marker_position == "before":
+            raise ValueError(
+                "pack.rows: branches share the question's tokens, so the marker stands behind "
+                "them: set pack.marker_position: after"
+            )
+        return self
 
 
 class ObjectiveSection(Section):

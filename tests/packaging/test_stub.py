@@ -15,7 +15,7 @@ import collegium
 from collegium import _rust
 
 PACKAGE = Path(collegium.__file__).parent
-WRAPPERS = ("tokenizer", "alignment", "dedup", "packing", "objectives/rows")
+WRAPPERS = ("tokenizer", "alignment", "dedup", "packing", "unrolling", "objectives/rows")
 
 
 def test_the_stub_says_what_the_extension_has(tmp_path):

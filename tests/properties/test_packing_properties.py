@@ -38,13 +38,16 @@ def test_every_item_lies_once_in_a_row(case):
 def test_rows_follow_the_definition(case):
     lengths, capacity = case
     room: list[int] = []
+    filled: list[int] = []
     expected = [0] * len(lengths)
-    for item in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        fits = [(room[row], row) for row in range(len(room)) if room[row] >= lengths[item]]
+    for time, item in enumerate(sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))):
+        fits = [(room[r], -filled[r], r) for r in range(len(room)) if room[r] >= lengths[item]]
         if not fits:
             room.append(capacity)
-            fits = [(capacity, len(room) - 1)]
-        expected[item] = min(fits)[1]
+            filled.append(0)
+            fits = [(capacity, 0, len(room) - 1)]
+        expected[item] = min(fits)[2]
+        filled[expected[item]] = time
         room[expected[item]] -= lengths[item]
     assert pack(lengths, capacity).row_of.tolist() == expected
 

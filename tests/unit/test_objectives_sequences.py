@@ -9,12 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from collegium.errors import DataError
-from collegium.objectives.sequences import (
-    EncodedSequence,
-    read_metadata,
-    read_sequences,
-    write_sequences,
-)
+from collegium.objectives.files import read_metadata
+from collegium.objectives.sequences import EncodedSequence, read_sequences, write_sequences
 
 ROWS = [
     EncodedSequence("q1", "label", [1, 2, 3], [1, 2], [3, 4], [1.0, 1.0]),

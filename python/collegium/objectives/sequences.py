@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from collegium.atomic import atomic_path
 from collegium.errors import DataError
+from collegium.objectives import files
+from collegium.objectives.files import read_columns, write_rows
 
-FORMAT = "collegium.sequences"
-VERSION = 1
-_KEY = b"collegium"
+KIND = "collegium.sequences"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,11 @@ class EncodedSequence:
         """Return the number of (decoder) input tokens."""
         return len(self.input_ids)
 
+    @property
+    def objectives(self) -> tuple[str]:
+        """Its objective, as `EncodedTree.objectives`."""
+        return (self.objective,)
+
 
 def schema() -> Any:
     """Return the Arrow schema of a file of sequences."""
@@ -80,73 +83,22 @@ def schema() -> Any:
 def write_sequences(
     path: Path, sequences: Iterable[EncodedSequence], metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Write `sequences` to a Parquet file, atomically (beside it, then renamed).
-
-    `metadata` (JSON values) is kept in the file: format, tokenizer fingerprint, counts.
-    """
-    import pyarrow as pa
-
-    rows = list(sequences)
-    fields = schema()
-    columns = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in fields]
-    write_table(path, pa.Table.from_arrays(columns, schema=fields), metadata)
+    """Write `sequences` to a Parquet file (see `files.write_rows`)."""
+    write_rows(path, sequences, schema(), KIND, metadata)
 
 
 def write_table(path: Path, table: Any, metadata: Mapping[str, Any] | None = None) -> None:
     """Write a table of `schema` as `write_sequences` does."""
-    import pyarrow.parquet as pq
-
-    head = {"format": FORMAT, "v": VERSION, **(metadata or {})}
-    table = table.replace_schema_metadata({_KEY: json.dumps(head, sort_keys=True).encode()})
-    with atomic_path(path) as partial:
-        pq.write_table(table, partial, compression="zstd")
-
-
-def _open(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file (expected encoded sequences)") from None
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file, maybe cut off ({error})") from error
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """Return what `write_sequences` kept beside the rows.
-
-    Raises:
-        DataError: the file is missing, cut off, of another kind or of another version.
-    """
-    head = (_open(path).schema_arrow.metadata or {}).get(_KEY)
-    values = json.loads(head) if head else {}
-    if values.get("format") != FORMAT:
-        raise DataError(f"{path}: expected encoded sequences, found a Parquet file of another kind")
-    if values.get("v") != VERSION:
-        raise DataError(
-            f"{path}: encoded sequences of version {values.get('v')}, this release reads version "
-            f"{VERSION}: encode them again"
-        )
-    return values
+    files.write_table(path, table, KIND, metadata)
 
 
 def read_sequences(path: Path) -> list[EncodedSequence]:
     """Read the sequences of a file that `write_sequences` wrote.
 
     Raises:
-        DataError: as `read_metadata`, or a row is inconsistent.
+        DataError: the file is missing, cut off, of another kind or version, or a row is
+            inconsistent.
     """
-    import pyarrow as pa
-
-    read_metadata(path)
-    names = schema().names
-    try:
-        columns = _open(path).read(columns=names).to_pydict()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: cannot be read to its end ({error})") from error
-    missing = [name for name in names if name not in columns]
-    if missing:
-        raise DataError(f"{path}: column {missing[0]!r} is missing")
-    return [EncodedSequence(*row) for row in zip(*(columns[name] for name in names), strict=True)]
+    columns = read_columns(path, schema(), KIND).values()
+    rows = zip(*(column.to_pylist() for column in columns), strict=True)
+    return [EncodedSequence(*row) for row in rows]

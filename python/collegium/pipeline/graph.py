@@ -184,7 +184,20 @@ class Pipeline:
         form = pack.prompt_format(recipe, teachers, student)
 
         def produce(work: Path) -> dict[str, Any]:
-            return pack.pack(source.path, work, task, student, form, recipe.pack, teachers)
+            return pack.pack(
+                source.path,
+                work,
+                task,
+                student,
+                form,
+                recipe.pack,
+                teachers,
+                recipe.train.row_tokens,
+            )
+
+        # Trees are cut to the rows' capacity when they are made.
+        trees = recipe.pack.rows != "sequences"
+        known = student.tokenizer_digest != UNKNOWN
 
         return self.store.stage(
             "pack",
@@ -193,7 +206,10 @@ class Pipeline:
                 "format": form.model_dump(exclude_none=True),
                 "max_prompt_tokens": recipe.pack.max_prompt_tokens,
                 "max_target_tokens": recipe.pack.max_target_tokens,
-                "kind": UNKNOWN if student.tokenizer_digest == UNKNOWN else student.kind,
+                "rows": recipe.pack.rows,
+                "row_tokens": recipe.train.row_tokens if trees else None,
+                "positions": student.positions if trees and known else None,
+                "kind": student.kind if known else UNKNOWN,
             },
             inputs={"clean": source.digest, "tokenizer": student.tokenizer_digest},
             produce=produce,

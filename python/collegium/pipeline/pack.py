@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from collegium.errors import DataError
 from collegium.example_io import read_parquet
+from collegium.objectives.branches import branch_graphs
 from collegium.objectives.encode import encode_examples
 from collegium.objectives.formats import LABEL, RATIONALE_PREFIX, PromptFormat
+from collegium.objectives.rows import TrainingRows
+from collegium.objectives.tree_files import write_trees
+from collegium.objectives.trees import encode_trees
 from collegium.pipeline.students import StudentSource
 from collegium.recipe import PackSection, Recipe
 from collegium.tasks.base import Task
@@ -39,6 +43,43 @@ def prompt_format(
     ).resolve(objective_names(teachers))
 
 
+def _branches(
+    path: Path,
+    sequences: TrainingRows,
+    names: list[str],
+    student: StudentSource,
+    row_tokens: int,
+    metadata: dict[str, Any],
+) -> dict[str, Any]:
+    if student.kind == "encoder-decoder":
+        written = _sequences(path, sequences, names, student, row_tokens, metadata)
+        return {**written, "note": "an encoder-decoder student has no tree rows: sequences written"}
+    trees, counts = encode_trees(
+        *branch_graphs(sequences, names),
+        tuple(names),
+        capacity=row_tokens,
+        max_depth=student.positions,
+    )
+    write_trees(path, trees, metadata)
+    return counts.to_dict()
+
+
+def _sequences(
+    path: Path,
+    sequences: TrainingRows,
+    names: list[str],
+    student: StudentSource,
+    row_tokens: int,
+    metadata: dict[str, Any],
+) -> dict[str, Any]:
+    sequences.write(path, metadata)
+    return {"input_tokens": len(sequences.input_ids)}
+
+
+ROWS: dict[str, Callable[..., dict[str, Any]]] = {"sequences": _sequences, "branches": _branches}
+"""How encoded sequences are written, by `pack.rows`."""
+
+
 def pack(
     source: Path,
     work: Path,
@@ -47,14 +88,16 @@ def pack(
     form: PromptFormat,
     section: PackSection,
     teachers: Sequence[str],
+    row_tokens: int,
 ) -> dict[str, Any]:
-    """Write `train` and `validation` Parquet files of encoded sequences.
+    """Write `train` and `validation` Parquet files of encoded sequences or trees.
 
     Returns:
         Counts by split and objective: sequences, tokens, what was cut, what was left out and why.
 
     Raises:
-        DataError: nothing could be encoded.
+        DataError: nothing could be encoded, or a path of a tree is longer than `row_tokens` or the
+            student's positions.
     """
     tokenizer = Tokenizer.from_pretrained(student.tokenizer_path)
     names = objective_names(teachers)
@@ -85,10 +128,17 @@ def pack(
         )
         if not sequences and split == "train":
             raise DataError(f"task {task.name}: no training sequence could be made: {counts}")
-        facts = {"tokenizer": tokenizer.fingerprint, "split": split, **chat}
-        sequences.write(work / f"{split}.parquet", facts)
+        written = ROWS[section.rows](
+            work / f"{split}.parquet",
+            sequences,
+            names,
+            student,
+            row_tokens,
+            {"tokenizer": tokenizer.fingerprint, "split": split, **chat},
+        )
         summary["splits"][split] = counts.to_dict()
-        total += len(sequences.input_ids)
+        summary.setdefault("rows", {})[split] = written
+        total += written["input_tokens"]
     cut = sum(
         c["prompts_truncated"] + c["targets_truncated"]
         for split in summary["splits"].values()

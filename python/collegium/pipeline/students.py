@@ -81,6 +81,12 @@ class StudentSource:
         """
         check_turn(self._spec.tokenizer, turn, prompts)
 
+    @property
+    def positions(self) -> int | None:
+        """Number of positions that the student has, None without a limit."""
+        limit = getattr(self._spec.config.get_text_config(), "max_position_embeddings", None)
+        return int(limit) if limit else None
+
     def parameters(self) -> int:
         """Return the number of weights, without allocating them."""
         import torch

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from collegium.errors import RecipeError
+from collegium.objectives.files import read_metadata
 from collegium.objectives.formats import PromptFormat
-from collegium.objectives.sequences import EncodedSequence, read_metadata, read_sequences
+from collegium.objectives.tree_files import read_items
+from collegium.objectives.trees import EncodedTree, TrainingItem
 from collegium.pipeline.objectives import Weights
 from collegium.pipeline.progress import Progress
 from collegium.pipeline.store import write_json
@@ -53,7 +55,7 @@ def train(
     from collegium.train.student import build_student
     from collegium.train.trainer import DistillTrainer
 
-    sequences = _wanted(read_sequences(source / "train.parquet"), weights)
+    sequences = _wanted(read_items(source / "train.parquet"), weights)
     if not sequences:
         raise RecipeError(f"no training sequence for the objectives {', '.join(weights)}")
     model, tokenizer = build_student(
@@ -61,7 +63,7 @@ def train(
     )
     steps, every = run_lengths(recipe.train, len({s.example_id for s in sequences}))
     validation = _first_questions(
-        _wanted(read_sequences(source / "validation.parquet"), weights),
+        _wanted(read_items(source / "validation.parquet"), weights),
         validated_questions(recipe.train, every),
     )
     arguments = _arguments(
@@ -112,15 +114,19 @@ def train(
     }
 
 
-def _wanted(
-    sequences: list[EncodedSequence], weights: Mapping[str, Weights]
-) -> list[EncodedSequence]:
-    return [s for s in sequences if s.objective in weights]
+def _wanted(items: list[TrainingItem], weights: Mapping[str, Weights]) -> list[TrainingItem]:
+    """Return the items, or what is left of them, that serve an objective with a weight."""
+    found = [
+        item.only(weights) if isinstance(item, EncodedTree) else item
+        for item in items
+        if any(name in weights for name in item.objectives)
+    ]
+    return [item for item in found if item is not None]
 
 
-def _first_questions(sequences: list[EncodedSequence], count: int) -> list[EncodedSequence]:
-    chosen = set(list(dict.fromkeys(s.example_id for s in sequences))[:count])
-    return [s for s in sequences if s.example_id in chosen]
+def _first_questions(items: list[TrainingItem], count: int) -> list[TrainingItem]:
+    chosen = set(list(dict.fromkeys(s.example_id for s in items))[:count])
+    return [s for s in items if s.example_id in chosen]
 
 
 def run_lengths(section: TrainSection, questions: int) -> tuple[int, int]:

@@ -1,15 +1,30 @@
-"""Sequences to `PackedBatch`: rows of one sequence with padding, or of several packed ones."""
+"""Sequences and trees to `PackedBatch`: one a row with padding, or several packed ones."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from collegium.batch import PackedBatch, checks_enabled
 from collegium.errors import ArgumentError
 from collegium.objectives.sequences import EncodedSequence
+from collegium.objectives.trees import TrainingItem, describe
+
+_NO_EDGES = tuple(np.zeros(0, kind) for kind in (np.int64, np.int64, np.float32, np.int64))
+
+
+class _Columns(NamedTuple):
+    position_ids: Any
+    node_id: Any
+    subtree_end: Any
+    nodes: int
+    edge_src: Any
+    edges: tuple[Any, ...]
+    """Target, weight and number of the objective."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +49,11 @@ class Collator:
     multiple_of: int = 1
 
     def __call__(
-        self, sequences: Sequence[EncodedSequence], rows: Sequence[Sequence[int]]
+        self, sequences: Sequence[TrainingItem], rows: Sequence[Sequence[int]]
     ) -> PackedBatch:
         """Return the batch of `rows`, each a list of indices into `sequences`.
+
+        Edges of a tree whose objective is none of ours are left out.
 
         Without rows: one row of one pad token and no edges, whose loss is exactly 0.
 
@@ -48,60 +65,80 @@ class Collator:
         for sequence in (sequence for row in chosen for sequence in row):
             if (sequence.encoder_ids is not None) != self.encoder:
                 raise ArgumentError(
-                    f"sequence {sequence.objective!r} of example {sequence.example_id!r} was "
+                    f"{describe(sequence)} was "
                     f"encoded for {'a decoder-only' if self.encoder else 'an encoder-decoder'} "
                     "student, this student is of the other kind: encode the data again for it"
                 )
-        lengths = [sum(len(sequence.input_ids) for sequence in row) for row in chosen]
-        width = -(-max(lengths, default=1) // self.multiple_of) * self.multiple_of
-        ids: list[int] = []
-        positions: list[int] = []
-        nodes: list[int] = []
-        ends: list[int] = []
-        src: list[int] = []
-        target: list[int] = []
-        weight: list[float] = []
-        objective: list[int] = []
-        number = {name: index for index, name in enumerate(self.objectives)}
-        for row, length in zip(chosen, lengths, strict=True):
-            start = len(ids)
-            for node, sequence in enumerate(row):
-                n = len(sequence.input_ids)
-                offset = len(ids)
-                ids += sequence.input_ids
-                positions += range(n)
-                nodes += [node] * n
-                ends += [offset - start + n] * n
-                src += [offset + edge for edge in sequence.edge_src]
-                target += sequence.edge_target
-                weight += sequence.edge_weight
-                objective += [number[sequence.objective]] * len(sequence.edge_src)
-            padding = width - length
-            ids += [self.pad] * padding
-            positions += [0] * padding
-            nodes += range(len(row), len(row) + padding)
-            ends += range(length + 1, width + 1)
-        if not chosen:
-            ids, positions, nodes = [self.pad] * width, [0] * width, list(range(width))
-            ends = list(range(1, width + 1))
+        lengths = [sum(map(len, row)) for row in chosen]
+        width = max(-(-max(lengths, default=1) // self.multiple_of) * self.multiple_of, 1)
         shape = (max(len(chosen), 1), width)
-        edge_src = torch.tensor(src, dtype=torch.int64)
-        edge_objective = torch.tensor(objective, dtype=torch.int64)
+        ids = np.full(shape, self.pad, dtype=np.int64)
+        positions = np.zeros(shape, dtype=np.int64)
+        nodes = np.tile(np.arange(width, dtype=np.int64), (shape[0], 1))
+        ends = nodes + 1
+        edges: list[tuple[Any, ...]] = []
+        segments = []
+        for number, row in enumerate(chosen):
+            start = node = 0
+            for item in row:
+                columns = self._columns(item)
+                n = len(item)
+                own = slice(start, start + n)
+                ids[number, own], positions[number, own] = item.input_ids, columns.position_ids
+                nodes[number, own] = columns.node_id + node
+                ends[number, own] = columns.subtree_end + start
+                offset = number * width + start
+                edges.append((columns.edge_src + offset, *columns.edges))
+                segments.append((offset, n))
+                start += n
+                node += columns.nodes
+            nodes[number, start:] = np.arange(node, node + width - start)
+        src, target, weight, objective = (
+            np.concatenate(parts) for parts in zip(_NO_EDGES, *edges, strict=True)
+        )
+        edge_src = torch.from_numpy(src.astype(np.int64))
+        edge_objective = torch.from_numpy(objective.astype(np.int64))
         batch = PackedBatch(
-            input_ids=torch.tensor(ids, dtype=torch.int64).view(shape),
-            position_ids=torch.tensor(positions, dtype=torch.int64).view(shape),
-            node_id=torch.tensor(nodes, dtype=torch.int64).view(shape),
-            subtree_end=torch.tensor(ends, dtype=torch.int64).view(shape),
+            input_ids=torch.from_numpy(ids),
+            position_ids=torch.from_numpy(positions),
+            node_id=torch.from_numpy(nodes),
+            subtree_end=torch.from_numpy(ends),
             edge_src=edge_src,
-            edge_target=torch.tensor(target, dtype=torch.int64),
-            edge_weight=torch.tensor(weight, dtype=torch.float32),
+            edge_target=torch.from_numpy(target.astype(np.int64)),
+            edge_weight=torch.from_numpy(weight.astype(np.float32)),
             edge_objective=edge_objective,
             edge_signal=self._signals(edge_src, edge_objective),
             objectives=self.objectives,
             **self._encoder(chosen),
         )
-        batch.__dict__["padded_rows_only"] = all(len(row) == 1 for row in chosen)
+        batch.__dict__["padded_rows_only"] = all(
+            len(row) == 1 and (isinstance(row[0], EncodedSequence) or row[0].is_path)
+            for row in chosen
+        )
+        if segments:
+            batch.__dict__["segments"] = segments
         return batch.validate() if checks_enabled() else batch
+
+    def _columns(self, item: TrainingItem) -> _Columns:
+        n = len(item)
+        if isinstance(item, EncodedSequence):
+            objective = np.full(len(item.edge_src), self.objectives.index(item.objective))
+            edges = (np.array(item.edge_target), np.array(item.edge_weight, np.float32), objective)
+            one = np.zeros(n, np.int64)
+            return _Columns(np.arange(n), one, one + n, 1, np.array(item.edge_src), edges)
+        place = {name: index for index, name in enumerate(self.objectives)}
+        number = np.array([place.get(name, -1) for name in item.objectives])
+        objective = number[item.edge_objective]
+        used = objective >= 0
+        edges = (item.edge_target[used], item.edge_weight[used], objective[used])
+        return _Columns(
+            item.position_ids,
+            item.node_id,
+            item.subtree_end,
+            int(item.node_id.max()) + 1,
+            item.edge_src[used],
+            edges,
+        )
 
     def _signals(self, src: torch.Tensor, objective: torch.Tensor) -> torch.Tensor:
         if not self.signals:
@@ -110,7 +147,7 @@ class Collator:
         column = torch.where(wanted[objective], src, -1)
         return column[:, None].repeat(1, self.signals)
 
-    def _encoder(self, chosen: list[list[EncodedSequence]]) -> dict[str, torch.Tensor]:
+    def _encoder(self, chosen: list[list[TrainingItem]]) -> dict[str, torch.Tensor]:
         if not self.encoder:
             return {}
         if any(len(row) > 1 for row in chosen):

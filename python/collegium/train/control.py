@@ -10,7 +10,7 @@ from torch import nn
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from collegium.errors import ArgumentError, DataError
-from collegium.objectives.sequences import EncodedSequence
+from collegium.objectives.trees import TrainingItem, describe
 from collegium.registry import lookup
 from collegium.train.config import DistillArguments
 from collegium.train.models import is_encoder_decoder, output_head, verify_model
@@ -50,8 +50,8 @@ def is_finished(args: DistillArguments, state: Mapping[str, Any], max_steps: int
 def check_inputs(
     args: DistillArguments,
     model: nn.Module,
-    train: Sequence[EncodedSequence],
-    validation: Sequence[EncodedSequence] | None,
+    train: Sequence[TrainingItem],
+    validation: Sequence[TrainingItem] | None,
     teachers: Mapping[str, nn.Module],
     tokenizer: Any,
 ) -> None:
@@ -63,14 +63,15 @@ def check_inputs(
         DataError: an id outside the student's vocabulary.
         CheckpointError: a teacher has another tokenizer.
     """
-    found = dict.fromkeys(sequence.objective for sequence in train)
+    found = dict.fromkeys(name for sequence in train for name in sequence.objectives)
     for name in args.objectives:
         if name not in found:
             raise ArgumentError(
                 f"objectives.{name}: no training sequence has this objective; the data has "
                 f"{sorted(found) or 'no sequences at all'}"
             )
-    if validation is not None and not any(s.objective in args.objectives for s in validation):
+    known = set(args.objectives)
+    if validation is not None and not any(known & set(s.objectives) for s in validation):
         raise ArgumentError("no validation sequence has one of the objectives")
     if teachers and not args.distills:
         raise ArgumentError(
@@ -85,7 +86,7 @@ def check_inputs(
     for sequence in (*train, *(validation or ())):
         if max(max(sequence.input_ids), max(sequence.edge_target)) >= vocabulary:
             raise DataError(
-                f"sequence {sequence.objective!r} of example {sequence.example_id!r} has an id "
+                f"{describe(sequence)} has an id "
                 f"outside the student's vocabulary of {vocabulary}: it was encoded for another one"
             )
     for name, teacher in teachers.items():

@@ -8,6 +8,7 @@ ignored or misread.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,10 @@ from torch import Tensor, nn
 from collegium.batch import PackedBatch
 from collegium.errors import ArgumentError
 from collegium.objectives.sequences import EncodedSequence
+from collegium.objectives.trees import EncodedTree, TrainingItem, encode_trees, linearise
+from collegium.train.attention import ATTENTION, flat_hidden_states
 from collegium.train.collate import Collator
+from collegium.unrolling import GraphTokens, TokenNode
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,9 @@ def hidden_states(model: nn.Module, batch: PackedBatch) -> Tensor:
     """Return the last hidden states [B,T,D] (after the final norm) of `batch`.
 
     Rows of one sequence and padding behind it need no mask in a causal model. Rows of several
-    sequences get the dense mask of `PackedBatch.attention_mask` and their `position_ids`.
+    sequences or of trees run on one flat row, attention in each by itself, where the model has been
+    given `attention.use_tree_attention`; else they get the dense mask of
+    `PackedBatch.attention_mask`. Both with their `position_ids`.
     """
     inner = plain_model(model)
     if is_encoder_decoder(model):
@@ -104,10 +110,11 @@ def hidden_states(model: nn.Module, batch: PackedBatch) -> Tensor:
         raise ArgumentError("a decoder-only model was given a batch with encoder inputs")
     extra: dict[str, Tensor] = {}
     if not batch.padded_rows_only:
+        implementation = getattr(inner.config, "_attn_implementation", "eager")
+        if implementation == ATTENTION:
+            return flat_hidden_states(inner.base_model, batch)
         extra = {
-            "attention_mask": batch.attention_mask(
-                getattr(inner.config, "_attn_implementation", "eager"), compute_dtype(inner)
-            ),
+            "attention_mask": batch.attention_mask(implementation, compute_dtype(inner)),
             "position_ids": batch.position_ids,
         }
     return inner.base_model(input_ids=batch.input_ids, use_cache=False, **extra).last_hidden_state
@@ -130,12 +137,13 @@ def compute_dtype(model: nn.Module) -> torch.dtype:
     return next(p.dtype for p in model.parameters() if p.is_floating_point())
 
 
-def packing_obstacle(model: nn.Module, longest: int) -> str | None:
+def packing_obstacle(model: nn.Module, longest: int, *, trees: bool = False) -> str | None:
     """Return why rows of several sequences would be wrong for `model`, None if they are right.
 
     Args:
         model: the student or a teacher.
-        longest: length of the longest sequence, in tokens.
+        longest: length of the longest sequence or path, in tokens.
+        trees: the rows hold trees.
     """
     inner = plain_model(model)
     config = inner.config
@@ -143,7 +151,7 @@ def packing_obstacle(model: nn.Module, longest: int) -> str | None:
     if is_encoder_decoder(inner):
         return f"{name} is an encoder-decoder model"
     attention = getattr(config, "_attn_implementation", "eager")
-    if attention not in ("sdpa", "eager"):
+    if attention not in ("sdpa", "eager", ATTENTION):
         return f"{name} uses attn_implementation {attention!r}, which takes no dense mask"
     if "position_ids" not in inspect.signature(inner.base_model.forward).parameters:
         return f"{name} takes no position_ids"
@@ -160,13 +168,21 @@ def packing_obstacle(model: nn.Module, longest: int) -> str | None:
             f"{name} has sliding-window layers (window {window}) and the longest sequence has "
             f"{longest} tokens: a dense mask would lose the window"
         )
-    return _packing_differs(inner, name)
+    limit = getattr(config, "max_position_embeddings", None)
+    if trees and limit is not None and longest > limit:
+        return f"{name} has {limit} positions and the longest path {longest} tokens"
+    return _packing_differs(inner, name, trees)
 
 
-def _probe(model: nn.Module, *, rows: list[list[int]]) -> PackedBatch:
+def _probe(model: nn.Module, items: Sequence[TrainingItem], rows: list[list[int]]) -> PackedBatch:
+    collate = Collator(("label",), 0, encoder=is_encoder_decoder(model))
+    return collate(items, rows).to(next(model.parameters()).device)
+
+
+def _probe_sequences(model: nn.Module) -> list[EncodedSequence]:
     vocab = output_head(model).weight.shape[0]
     encoder = is_encoder_decoder(model)
-    sequences = [
+    return [
         EncodedSequence(
             f"probe{i}",
             "label",
@@ -178,23 +194,49 @@ def _probe(model: nn.Module, *, rows: list[list[int]]) -> PackedBatch:
         )
         for i, n in enumerate((5, 3))
     ]
-    batch = Collator(("label",), 0, encoder=encoder)(sequences, rows)
-    return batch.to(next(model.parameters()).device)
+
+
+def _probe_tree(model: nn.Module) -> EncodedTree:
+    vocab = output_head(model).weight.shape[0]
+    nodes = [
+        TokenNode([(5 * i + 3 * j + 1) % vocab for j in range(4)], parents)
+        for i, parents in enumerate(((), (0,), (0,), (1,), (1,)))
+    ]
+    return encode_trees(["probe"], GraphTokens.from_nodes([nodes]), ("label",))[0][0]
 
 
 @torch.no_grad()
-def _packing_differs(model: nn.Module, name: str) -> str | None:
+def _packing_differs(model: nn.Module, name: str, trees: bool = False) -> str | None:
     training = model.training
     model.eval()
     try:
-        packed = hidden_states(model, _probe(model, rows=[[0, 1]]))[0].float()
-        apart = hidden_states(model, _probe(model, rows=[[0], [1]])).float()
+        sequences = _probe_sequences(model)
+        packed = hidden_states(model, _probe(model, sequences, [[0, 1]]))[0].float()
+        apart = hidden_states(model, _probe(model, sequences, [[0], [1]])).float()
+        expected = torch.cat([apart[0, :5], apart[1, :3]])
+        if not _close(packed[:8], expected, model):
+            return f"{name} gives other hidden states for packed rows than for single ones"
+        if trees:
+            tree = _probe_tree(model)
+            paths = linearise(tree)
+            together = _probe(model, [tree], [[0]])
+            whole = hidden_states(model, together).flatten(0, 1)[together.edge_src]
+            single = _probe(model, paths, [[number] for number in range(len(paths))])
+            alone = hidden_states(model, single).flatten(0, 1)[single.edge_src]
+            order = _edge_order(tree)
+            if not _close(whole[order].float(), alone.float(), model):
+                return f"{name} gives other hidden states for branches than for their single texts"
     finally:
         model.train(training)
-    expected = torch.cat([apart[0, :5], apart[1, :3]])
-    if _close(packed[:8], expected, model):
-        return None
-    return f"{name} gives other hidden states for packed rows than for single ones"
+    return None
+
+
+def _edge_order(tree: EncodedTree) -> Tensor:
+    """Return the edges of a tree in the order in which its paths carry them."""
+    index = torch.arange(len(tree))
+    ends = index[torch.from_numpy(tree.subtree_end).long() == index + 1]
+    path_of = torch.searchsorted(ends, torch.from_numpy(tree.edge_src).long())
+    return torch.argsort(path_of, stable=True)
 
 
 @torch.no_grad()
@@ -208,7 +250,7 @@ def verify_model(model: nn.Module, role: str = "student") -> None:
     training = inner.training
     inner.eval()
     try:
-        batch = _probe(inner, rows=[[0], [1]])
+        batch = _probe(inner, _probe_sequences(inner), [[0], [1]])
         ours = output_head(inner).logits(hidden_states(inner, batch))
         inputs: dict[str, Any] = {"input_ids": batch.input_ids}
         if batch.encoder_input_ids is not None and batch.encoder_mask is not None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from collegium.errors import ArgumentError, DataError
 from collegium.objectives.sequences import EncodedSequence
+from collegium.objectives.trees import TrainingItem, describe
 
 Row = list[int]
 """Indices of the sequences that share a row, in order."""
@@ -31,11 +32,12 @@ class Plan:
     """The order of training over `sequences`.
 
     Args:
-        sequences: all training sequences; those of one `example_id` are one question.
+        sequences: all training sequences or trees; those of one `example_id` are one question.
         batch_size: questions per optimizer step, over all ranks.
         objectives: the objectives trained, in the recipe's order; others are left out.
         accumulation: shards (backward passes) per optimizer step and rank.
-        objective_batches: ``separate`` or ``mixed`` micro-batches.
+        objective_batches: ``separate`` or ``mixed`` micro-batches; trees hold all objectives of a
+            question and are always mixed.
         packing: put several sequences into a row of up to `row_tokens` tokens.
         row_tokens: capacity of a packed row.
         seed: together with the epoch, the only source of the order.
@@ -48,7 +50,7 @@ class Plan:
         DataError: no sequence has one of `objectives`, or one is longer than a packed row.
     """
 
-    sequences: Sequence[EncodedSequence]
+    sequences: Sequence[TrainingItem]
     batch_size: int
     objectives: tuple[str, ...]
     accumulation: int = 1
@@ -60,6 +62,7 @@ class Plan:
     rank: int = 0
     world_size: int = 1
     _questions: list[list[int]] = field(init=False, repr=False)
+    _trees: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Group the sequences by question and check the numbers."""
@@ -70,21 +73,23 @@ class Plan:
             raise ArgumentError(f"rank: expected 0..{self.world_size - 1}, found {self.rank}")
         groups: dict[str, list[int]] = {}
         for index, sequence in enumerate(self.sequences):
-            if sequence.objective in self.objectives:
+            if any(name in self.objectives for name in sequence.objectives):
                 groups.setdefault(sequence.example_id, []).append(index)
                 if self.packing and len(sequence) > self.row_tokens:
                     raise DataError(
-                        f"sequence {sequence.objective!r} of example {sequence.example_id!r} has "
+                        f"{describe(sequence)} has "
                         f"{len(sequence)} tokens, a packed row {self.row_tokens}: raise "
                         "train.row_tokens, or lower the token limits of the pack stage"
                     )
         if not groups:
-            found = sorted({sequence.objective for sequence in self.sequences})
+            found = sorted({name for sequence in self.sequences for name in sequence.objectives})
             raise DataError(
                 f"no training sequence for the objectives {list(self.objectives)}; the data has "
                 f"{found or 'no sequences at all'}"
             )
         object.__setattr__(self, "_questions", list(groups.values()))
+        trees = any(not isinstance(sequence, EncodedSequence) for sequence in self.sequences)
+        object.__setattr__(self, "_trees", trees)
         object.__setattr__(self, "_order", lru_cache(maxsize=2)(self._permutation))
 
     @property
@@ -113,10 +118,10 @@ class Plan:
         dealt = self.rank * self.accumulation + part
         questions = self.step_questions(epoch, step)[dealt :: self.world_size * self.accumulation]
         indices = [index for question in questions for index in question]
-        if self.objective_batches == "mixed":
+        if self.objective_batches == "mixed" or self._trees:
             return [self.rows(indices)]
         return [
-            self.rows([i for i in indices if self.sequences[i].objective == objective])
+            self.rows([i for i in indices if self.sequences[i].objectives == (objective,)])
             for objective in self.objectives
         ]
 
@@ -136,7 +141,7 @@ class Plan:
 
 
 def evaluation_batches(
-    sequences: Sequence[EncodedSequence],
+    sequences: Sequence[TrainingItem],
     objectives: Sequence[str],
     per_batch: int,
     *,
@@ -147,7 +152,8 @@ def evaluation_batches(
 
     Every rank gets the same number of micro-batches; some may be empty.
     """
-    wanted = [i for i, sequence in enumerate(sequences) if sequence.objective in set(objectives)]
+    known = set(objectives)
+    wanted = [i for i, sequence in enumerate(sequences) if known & set(sequence.objectives)]
     wanted.sort(
         key=lambda i: (len(sequences[i]) + len(sequences[i].encoder_ids or ()), i), reverse=True
     )

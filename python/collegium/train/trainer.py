@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from transformers import PrinterCallback, TrainerCallback
 
-from collegium.objectives.sequences import EncodedSequence
+from collegium.objectives.trees import EncodedTree, TrainingItem, linearise
+from collegium.train.attention import use_tree_attention
 from collegium.train.collate import Collator
 from collegium.train.config import DistillArguments
 from collegium.train.control import Flow, check_inputs, early_stopping
+from collegium.train.guards import guard
 from collegium.train.loader import ShardLoader
 from collegium.train.loss import LossOptions, StudentWithLoss
 from collegium.train.meter import LossMeter
@@ -32,8 +34,9 @@ class DistillTrainer(ResumableTrainer):
         model: the student, a Hugging Face language model (decoder-only or encoder-decoder); also
             found as `student`, while `model` is the module that ends with the loss.
         args: objectives and their weights, batch size, and the usual training arguments.
-        train_sequences: encoded sequences; those of objectives that `args` does not name are left
-            out.
+        train_sequences: encoded sequences or trees; those of objectives that `args` does not name
+            are left out. For a model that cannot attend tree by tree (sliding windows, recurrent
+            layers) trees become their paths, with a warning: the same loss at more cost.
         validation_sequences: for the validation loss, by which the model is selected and early
             stopping decides; no other split is ever looked at.
         teachers: name to a same-tokenizer model of the student's kind. They read the student's own
@@ -53,8 +56,8 @@ class DistillTrainer(ResumableTrainer):
         self,
         model: nn.Module,
         args: DistillArguments,
-        train_sequences: Sequence[EncodedSequence],
-        validation_sequences: Sequence[EncodedSequence] | None = None,
+        train_sequences: Sequence[TrainingItem],
+        validation_sequences: Sequence[TrainingItem] | None = None,
         teachers: Mapping[str, nn.Module] | None = None,
         processing_class: Any = None,
         callbacks: list[TrainerCallback] | None = None,
@@ -64,6 +67,13 @@ class DistillTrainer(ResumableTrainer):
             args._n_gpu = 1  # several GPUs need several processes (torchrun), not DataParallel
         check_inputs(args, model, train_sequences, validation_sequences, teachers, processing_class)
         self.student: Any = model
+        models = {"student": model, **teachers}
+        trees = any(
+            isinstance(s, EncodedTree) for s in (*train_sequences, *(validation_sequences or ()))
+        )
+        if trees and self._needs_paths(models, (*train_sequences, *(validation_sequences or ()))):
+            train_sequences = _paths(train_sequences)
+            validation_sequences = _paths(validation_sequences) if validation_sequences else None
         options = LossOptions(args.divergence, args.temperature, args.beta, args.kernel)
         super().__init__(
             model=StudentWithLoss(model, options),
@@ -101,11 +111,32 @@ class DistillTrainer(ResumableTrainer):
         self.meter = self.new_meter()
         self._parameters = core_parameters(model)
 
-    def _can_pack(self, sequences: Sequence[EncodedSequence]) -> bool:
+    @staticmethod
+    def _needs_paths(models: Mapping[str, nn.Module], items: Sequence[TrainingItem]) -> bool:
+        """Prepare `models` for trees; tell whether one of them cannot take them."""
+        branching = [s for s in items if isinstance(s, EncodedTree) and not s.is_path]
+        if not branching:
+            return False
+        depth = max(tree.depth for tree in branching)
+        for name, model in models.items():
+            if not is_encoder_decoder(model):
+                use_tree_attention(model)
+                guard(model)
+            if obstacle := packing_obstacle(model, depth, trees=True):
+                warnings.warn(
+                    f"{name}: {obstacle}; training goes on with the paths of the trees, one a row: "
+                    "the same loss at more cost",
+                    stacklevel=3,
+                )
+                return True
+        return False
+
+    def _can_pack(self, sequences: Sequence[TrainingItem]) -> bool:
         if is_encoder_decoder(self.student):
             return False
-        longest = max(map(len, sequences))
+        longest = max(s.depth if isinstance(s, EncodedTree) else len(s) for s in sequences)
         for name, model in {"student": self.student, **self.total_loss.teachers}.items():
+            use_tree_attention(model)
             if obstacle := packing_obstacle(model, longest):
                 warnings.warn(
                     f"{name}: {obstacle}; training goes on with one sequence a row", stacklevel=3
@@ -221,6 +252,13 @@ class DistillTrainer(ResumableTrainer):
 
     def _track_num_input_tokens(self, inputs: Any) -> None:
         """Tokens are counted in `compute_loss`."""
+
+
+def _paths(items: Sequence[TrainingItem]) -> list[TrainingItem]:
+    paths: list[TrainingItem] = []
+    for item in items:
+        paths += linearise(item) if isinstance(item, EncodedTree) else [item]
+    return paths
 
 
 def _pad_id(model: nn.Module, tokenizer: Any) -> int:

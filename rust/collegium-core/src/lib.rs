@@ -8,6 +8,7 @@
 //! | [`dedup`] | near-duplicate removal within an answer, of a question or across |
 //! | [`pack`] | sequences into rows of fixed capacity |
 //! | [`files`] | columns of strings from JSONL and Parquet files |
+//! | [`graph`] | thought graphs into trees with their loss edges |
 //! | [`scratch`] | files for what does not fit the memory |
 //! | [`parallel`] | the one thread pool, safe after a fork |
 //! | [`interrupt`] | a way out of long work |
@@ -28,6 +29,7 @@ pub mod align;
 pub mod dedup;
 pub mod error;
 pub mod files;
+pub mod graph;
 pub mod interrupt;
 pub mod pack;
 pub mod parallel;

@@ -1,6 +1,6 @@
 //! The extension module `collegium._rust`: conversions and error mapping, no algorithms.
 //!
-//! The public functions, with their documentation, are in `collegium/{tokenizer,alignment,dedup,packing}.py
+//! The public functions, with their documentation, are in `collegium/{tokenizer,alignment,dedup,packing,unrolling}.py
 //! and collegium/objectives/rows.py`.
 
 mod align;
@@ -9,6 +9,7 @@ mod columns;
 mod dedup;
 mod door;
 mod error;
+mod graph;
 mod pack;
 mod rows;
 mod texts;
@@ -22,6 +23,8 @@ mod _rust {
     use super::align::align;
     #[pymodule_export]
     use super::dedup::{DedupStream, deduplicate, nearest};
+    #[pymodule_export]
+    use super::graph::unroll;
     #[pymodule_export]
     use super::pack::pack;
     #[pymodule_export]

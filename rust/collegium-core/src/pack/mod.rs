@@ -1,6 +1,8 @@
 //! Sequences into rows of fixed capacity: global best-fit decreasing.
 
-use std::collections::BTreeSet;
+mod rooms;
+
+use rooms::Rooms;
 
 use crate::error::{Error, Result};
 
@@ -18,8 +20,8 @@ pub struct Packing {
 /// Put items of `lengths` into as few rows of `capacity` as best-fit decreasing finds.
 ///
 /// Items are taken from the longest to the shortest, the earlier first among equals; each goes to
-/// the row with the least room that still holds it (the earlier row among equals), or opens a new
-/// one. At most 11/9 OPT + 4 rows; O(n log n).
+/// the row with the least room that still holds it (the one filled last among equals), or opens a
+/// new one. At most 11/9 OPT + 4 rows; O(n) for capacities up to 4 million, else O(n log n).
 ///
 /// # Errors
 ///
@@ -33,6 +35,13 @@ pub fn pack(lengths: &[i64], capacity: i64) -> Result<Packing> {
             allowed: "at least 1",
         });
     }
+    if lengths.len() >= u32::MAX as usize {
+        return Err(Error::Range {
+            name: "lengths",
+            value: lengths.len().to_string(),
+            allowed: "fewer than 2^32 - 1 items",
+        });
+    }
     if let Some(item) = lengths.iter().position(|&l| l < 1 || l > capacity) {
         return Err(Error::ItemLength {
             item,
@@ -40,35 +49,63 @@ pub fn pack(lengths: &[i64], capacity: i64) -> Result<Packing> {
             capacity,
         });
     }
-    let mut order: Vec<usize> = (0..lengths.len()).collect();
-    order.sort_by_key(|&item| std::cmp::Reverse(lengths[item]));
-
-    let mut packing = Packing {
-        row_of: vec![0; lengths.len()],
-        start_of: vec![0; lengths.len()],
-        rows: 0,
-    };
-    // Rows that still have room, as (room, row).
-    let mut open: BTreeSet<(i64, usize)> = BTreeSet::new();
-    for item in order {
-        let length = lengths[item];
-        let (room, row) = match open.range((length, 0)..).next() {
-            Some(&best) => {
-                open.remove(&best);
-                best
-            }
-            None => {
-                packing.rows += 1;
-                (capacity, packing.rows - 1)
-            }
-        };
-        packing.row_of[item] = row as i64;
-        packing.start_of[item] = capacity - room;
-        if room > length {
-            open.insert((room - length, row));
+    let capacity = capacity as usize;
+    let mut open = Rooms::new(capacity);
+    let mut rows = 0u32;
+    // Items come in the order of their lengths, so each visit lands somewhere else in memory: one
+    // visit an item, unpacked afterwards.
+    let mut places = vec![(0u32, 0i64); lengths.len()];
+    let order = longest_first(lengths, capacity);
+    let mut begin = 0;
+    while begin < order.len() {
+        let length = lengths[order[begin] as usize] as usize;
+        let mut end = order.len();
+        if let Some(shorter) = order.get(begin + 1..).filter(|rest| !rest.is_empty()) {
+            end = begin + 1 + shorter.partition_point(|&i| lengths[i as usize] as usize == length);
         }
+        for &item in &order[begin..end] {
+            let (room, row) = open.take(length).unwrap_or_else(|| {
+                rows += 1;
+                (capacity, rows - 1)
+            });
+            places[item as usize] = (row, (capacity - room) as i64);
+            open.put(room - length, row);
+        }
+        begin = end;
     }
-    Ok(packing)
+    Ok(Packing {
+        row_of: places.iter().map(|place| i64::from(place.0)).collect(),
+        start_of: places.iter().map(|place| place.1).collect(),
+        rows: rows as usize,
+    })
+}
+
+/// Items by falling length, equal ones in their order.
+fn longest_first(lengths: &[i64], capacity: usize) -> Vec<u32> {
+    let mut order: Vec<u32> = vec![0; lengths.len()];
+    if capacity > (4 * lengths.len()).max(1 << 16) {
+        order
+            .iter_mut()
+            .zip(0..)
+            .for_each(|(slot, item)| *slot = item);
+        order.sort_by_key(|&item| std::cmp::Reverse(lengths[item as usize]));
+        return order;
+    }
+    let mut begin = vec![0u32; capacity + 1];
+    for &length in lengths {
+        begin[capacity - length as usize + 1] += 1;
+    }
+    let mut total = 0;
+    for slot in &mut begin {
+        total += *slot;
+        *slot = total;
+    }
+    for (item, &length) in (0..).zip(lengths) {
+        let slot = &mut begin[capacity - length as usize];
+        order[*slot as usize] = item;
+        *slot += 1;
+    }
+    order
 }
 
 #[cfg(test)]

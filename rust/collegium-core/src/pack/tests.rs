@@ -24,15 +24,18 @@ fn by_scan(lengths: &[i64], capacity: i64) -> Vec<i64> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&item| (-lengths[item], item));
     let mut room: Vec<i64> = Vec::new();
+    let mut filled = Vec::new();
     let mut row_of = vec![0; lengths.len()];
-    for item in order {
+    for (time, item) in order.into_iter().enumerate() {
         let fit = (0..room.len())
             .filter(|&row| room[row] >= lengths[item])
-            .min_by_key(|&row| (room[row], row));
+            .min_by_key(|&row| (room[row], std::cmp::Reverse(filled[row])));
         let row = fit.unwrap_or_else(|| {
             room.push(capacity);
+            filled.push(0);
             room.len() - 1
         });
+        filled[row] = time;
         room[row] -= lengths[item];
         row_of[item] = row as i64;
     }
@@ -60,6 +63,17 @@ fn bad_lengths_are_named() {
         }
     }
     assert!(matches!(pack(&[1], 0), Err(Error::Range { .. })));
+}
+
+#[test]
+fn a_table_and_a_tree_of_rooms_agree() {
+    let lengths: Vec<i64> = (0..500i64).map(|i| (i * i * 7919) % 997 + 1).collect();
+    let small = pack(&lengths, 1000).expect("valid");
+    let scale = 1 << 13; // rooms beyond the table
+    let scaled: Vec<i64> = lengths.iter().map(|l| l * scale).collect();
+    let large = pack(&scaled, 1000 * scale).expect("valid");
+    assert_eq!(small.row_of, large.row_of);
+    assert_eq!(small.rows, large.rows);
 }
 
 proptest! {
