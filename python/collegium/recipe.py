@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from collegium.graphs.kinds import NodeKind
+
 
 class Section(BaseModel):
     """Base of all sections: unknown keys are refused, values are not changed afterwards."""
@@ -98,11 +100,33 @@ class CleanSection(Section):
         return self
 
 
+class GraphSection(Section):
+    """How the thought graphs that rationales carry become training rows."""
+
+    texts: list[Literal["best_path", "correct_paths", "contrastive", "depth_first"]] = []
+    """With rows: sequences, the texts that stand for a graph; empty: the rationale's own text."""
+    budget: int | None = Field(default=None, ge=1)
+    """Words that such a text may have; larger graphs are pruned."""
+    leave_out: list[NodeKind] = []
+    """Kinds of thoughts that are not used."""
+    max_paths: int | None = Field(default=None, ge=1)
+    """Use only the first right paths."""
+    weights: dict[NodeKind, float] = {}
+    """Loss weight of a kind, in place of its usual one; wrong text is never learnt."""
+    mode: Literal["linear", "primary", "paths"] = "linear"
+    """What stands before a thought with several parents: all its ancestors, its primary parent's
+    line, or each parent's line in a copy of its own."""
+    count: Literal["once", "paths"] = "once"
+    """Whether a thought's tokens weigh 1 in all, or once for every path through them."""
+
+
 class PackSection(Section):
     """How questions, labels and rationales become token sequences."""
 
-    rows: Literal["sequences", "branches"] = "sequences"
-    """One objective a sequence, or a question once with its label and rationales as branches."""
+    rows: Literal["sequences", "branches", "graphs", "paths"] = "sequences"
+    """One objective a sequence; a question once with its label and rationales as branches; the
+    same with the rationales' thought graphs; or each path of these graphs as a sequence."""
+    graph: GraphSection = GraphSection()
     marker_position: Literal["before", "after"] = "before"
     """Task markers before the question (as published) or after it."""
     markers: dict[str, str] = {}
@@ -116,9 +140,9 @@ class PackSection(Section):
 
     @model_validator(mode="after")
     def _branches_share_the_question(self) -> PackSection:
-        if self.rows == "branches" and self.marker_position == "before":
+        if self.rows != "sequences" and self.marker_position == "before":
             raise ValueError(
-                "pack.rows: branches share the question's tokens, so the marker stands behind "
+                f"pack.rows: {self.rows} share the question's tokens, so the marker stands behind "
                 "them: set pack.marker_position: after"
             )
         return self

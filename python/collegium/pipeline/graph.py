@@ -11,6 +11,7 @@ from typing import Any
 from collegium.digest import digest_path
 from collegium.errors import RecipeError
 from collegium.example_io import read_parquet
+from collegium.graphs.linear import TAGS
 from collegium.pipeline import annotate, clean, evaluate, pack, tokenizer, train
 from collegium.pipeline.deliver import deliver
 from collegium.pipeline.labels import check_label_source
@@ -159,6 +160,8 @@ class Pipeline:
         task = self.task(recipe)
         form = pack.prompt_format(recipe, self.roster(recipe).annotating)
         extra = sorted(form.markers.values())
+        if recipe.pack.rows in ("graphs", "paths") or recipe.pack.graph.texts:
+            extra += [*TAGS.values(), *task.graph_words()]
         gold_visible = recipe.train.label_source == "gold"
         return self.store.stage(
             "tokenizer",
@@ -207,6 +210,7 @@ class Pipeline:
                 "max_prompt_tokens": recipe.pack.max_prompt_tokens,
                 "max_target_tokens": recipe.pack.max_target_tokens,
                 "rows": recipe.pack.rows,
+                "graph": recipe.pack.graph.model_dump(),
                 "row_tokens": recipe.train.row_tokens if trees else None,
                 "positions": student.positions if trees and known else None,
                 "kind": student.kind if known else UNKNOWN,

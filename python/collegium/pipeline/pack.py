@@ -11,9 +11,11 @@ from collegium.example_io import read_parquet
 from collegium.objectives.branches import branch_graphs
 from collegium.objectives.encode import encode_examples
 from collegium.objectives.formats import LABEL, RATIONALE_PREFIX, PromptFormat
+from collegium.objectives.graph_texts import with_graph_texts
 from collegium.objectives.rows import TrainingRows
 from collegium.objectives.tree_files import write_trees
 from collegium.objectives.trees import encode_trees
+from collegium.pipeline.pack_graphs import graph_choice, write_graphs
 from collegium.pipeline.students import StudentSource
 from collegium.recipe import PackSection, Recipe
 from collegium.tasks.base import Task
@@ -77,7 +79,7 @@ def _sequences(
 
 
 ROWS: dict[str, Callable[..., dict[str, Any]]] = {"sequences": _sequences, "branches": _branches}
-"""How encoded sequences are written, by `pack.rows`."""
+"""How encoded sequences are written, by `pack.rows` (`pack_graphs` writes graphs and paths)."""
 
 
 def pack(
@@ -114,6 +116,32 @@ def pack(
                 for name in names
             )
             student.check_chat(form.chat, texts)
+        metadata = {"tokenizer": tokenizer.fingerprint, "split": split, **chat}
+        if section.rows in ("graphs", "paths"):
+            written, _ = write_graphs(
+                work / f"{split}.parquet",
+                examples,
+                tokenizer,
+                form,
+                names,
+                student,
+                section,
+                task,
+                row_tokens,
+                metadata,
+            )
+            summary["splits"][split] = {}
+            summary.setdefault("rows", {})[split] = written
+            total += written["input_tokens"]
+            continue
+        if section.graph.texts:
+            examples, told = with_graph_texts(
+                examples,
+                section.graph.texts,
+                choice=graph_choice(section.graph),
+                budget=section.graph.budget,
+            )
+            summary.setdefault("texts", {})[split] = dict(told)
         sequences, counts = encode_examples(
             examples,
             tokenizer,
@@ -134,7 +162,7 @@ def pack(
             names,
             student,
             row_tokens,
-            {"tokenizer": tokenizer.fingerprint, "split": split, **chat},
+            metadata,
         )
         summary["splits"][split] = counts.to_dict()
         summary.setdefault("rows", {})[split] = written

@@ -123,6 +123,10 @@ class Task(ABC):
     def conclusion(self, answer: str) -> str:
         """Return the sentence that ends a rationale with its answer; `parse` finds it again."""
 
+    def graph_words(self) -> Sequence[str]:
+        """Return texts with the words that thought graphs add to `corpus`, where they are known."""
+        return ()
+
     def corpus(self, splits: Splits) -> Iterator[str]:
         """Yield the texts on which a tokenizer made on the spot is trained (no test split)."""
         for example in splits["train"]:

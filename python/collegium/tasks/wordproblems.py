@@ -24,6 +24,7 @@ from collegium.tasks import prompts
 from collegium.tasks.base import Parsed, Splits, Task, TaskOptions
 from collegium.tasks.checkers import same_number
 from collegium.tasks.parsing import cut, unparsed
+from collegium.tasks.wordproblems_graph import GRAPH_WORDS
 from collegium.tasks.wordproblems_solve import STYLES, solve, wrong_solutions
 from collegium.tasks.wordproblems_story import (
     GAINS,
@@ -210,6 +211,10 @@ class WordProblems(Task):
     def conclusion(self, answer: str) -> str:
         """Return ``answer N``."""
         return f"answer {answer}"
+
+    def graph_words(self) -> Sequence[str]:
+        """Return the words of the solver's thought graphs."""
+        return (GRAPH_WORDS,)
 
     def corpus(self, splits: Splits) -> Iterator[str]:
         """Yield every word and number of the level, then training stories solved in all styles.
