@@ -96,7 +96,7 @@ def test_every_path_is_prompt_and_text(eggs: ThoughtGraph, words) -> None:
 
 
 def test_wrong_text_is_never_a_target(eggs: ThoughtGraph, words) -> None:
-    tokenizer, special = words
+    tokenizer, _ = words
     wrong = eggs.node("m").model_copy(update={"text": "6 * 2 = 10 ;", "weight": 3.0})
     nodes = tuple(wrong if n.id == "m" else n for n in tree(eggs).nodes)
     graph = tree(eggs).model_copy(update={"nodes": nodes})

@@ -111,6 +111,19 @@ def test_a_second_way_starts_at_the_problem_again() -> None:
     assert len([n for n in graph.nodes if n.correct]) == 2
 
 
+def test_steps_without_parents_go_to_the_plans_in_turn() -> None:
+    text = "@strategy t1 < p\na\n@strategy t2 < p\nb\n@step s1\n36\n@answer a1 < s1\n27\n"
+    graph, repairs = parse(text + "@step s2: 27\n@answer a2 < s2\n27")
+    assert parents(graph)["s1"] == ["t1"] and parents(graph)["s2"] == ["t2"]
+    assert repairs == {"P05": 2, "P09": 1}
+
+
+def test_a_chain_of_parents() -> None:
+    graph, repairs = parse("@step s1 < p\n36\n@step s2 < c1 < s1\n27\n@answer a1 < s2 < s1\n27")
+    assert parents(graph) == {"s1": ["p"], "s2": ["s1"], "a1": ["s2"]}
+    assert repairs == {"P09": 2}
+
+
 def test_a_tail_that_is_cut_off() -> None:
     text = WHOLE[: WHOLE.index(" fewer")]
     graph, repairs = parse(text, finish="length")

@@ -38,6 +38,10 @@ def header(line: str) -> Note | None:
     bare = line[at : at + 1] == ":"
     identifier, at = ("", at) if bare else _identifier(line, at, kind)
     parents, uses, at = _references(line, at)
+    above: list[str] = []
+    if parents:
+        chained, uses_behind, at = _references(line, at)
+        above, uses = chained or [], uses + uses_behind
     end = _END.match(line, at)
     colon = bool(end and end["colon"])
     text = clean(line[end.end() if end else at :]).strip().strip("*`").strip()
@@ -51,7 +55,8 @@ def header(line: str) -> Note | None:
         parents=parents,
         uses=uses,
         text=text,
-        odd=not marked or bool(text) or colon or line[:1] != "@",
+        odd=not marked or bool(text) or colon or bool(above) or line[:1] != "@",
+        above=above,
     )
 
 

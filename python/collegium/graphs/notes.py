@@ -48,6 +48,8 @@ class Note:
     span: tuple[int, int] | None = None
     odd: bool = False
     """Whether its header had another shape."""
+    above: list[str] = field(default_factory=list)
+    """Names behind a second ``<``: parents of the parent, for want of a known one."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,8 @@ class _Builder:
 
     def _parents(self, note: Note, kind: NodeKind, identifier: str) -> list[str]:
         found: list[str] = []
-        for name in note.parents or []:
+        known = [name for name in note.parents or [] if name in self.names]
+        for name in note.parents or [] if known or not note.above else note.above:
             if name in (note.id, identifier) and name not in self.names:
                 self.repairs["P07"] += 1
             elif name not in self.names:
@@ -227,6 +230,10 @@ class _Builder:
         last = self.before[-1]
         if kind == "evaluation":
             return last
+        if kind == "step" and self.nodes[last].kind in ("strategy", "answer"):
+            taken = set(self.parent.values())
+            plans = (n.id for n in self.nodes.values() if n.kind == "strategy")
+            return next((plan for plan in plans if plan not in taken), _ROOT)
         if self.nodes[last].kind == "answer":
             return _ROOT if kind not in ("misconception", "alternative") else self.parent[last]
         if kind == "alternative":
