@@ -10,10 +10,10 @@ from collegium.errors import ArgumentError
 from collegium.example import Example, Rationale
 from collegium.graphs import Edge, Structure, ThoughtGraph
 from collegium.graphs.linear import TAGS
-from collegium.objectives.encode import SpecialIds
 from collegium.objectives.formats import PromptFormat
 from collegium.objectives.graph_rows import GraphChoice, graph_nodes, graph_tokens, path_sequences
 from collegium.objectives.graph_texts import with_graph_texts
+from collegium.objectives.prompts import SpecialIds
 from collegium.objectives.trees import encode_trees, linearise
 from collegium.tasks import open_task
 from collegium.tasks.wordproblems_graph import GRAPH_WORDS

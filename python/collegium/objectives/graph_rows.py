@@ -7,6 +7,7 @@ Every path is a prompt and a plain text, as the student reads and writes them af
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,8 @@ from collegium.graphs.graph import Node, ThoughtGraph
 from collegium.graphs.kinds import NodeKind
 from collegium.graphs.select import with_paths, without_kinds
 from collegium.graphs.structure import Structure
-from collegium.objectives.encode import SpecialIds, encode_prompts, split_batch
 from collegium.objectives.formats import LABEL, RATIONALE_PREFIX, PromptFormat
+from collegium.objectives.prompts import SpecialIds, encode_prompts
 from collegium.objectives.sequences import EncodedSequence
 from collegium.unrolling import GraphTokens, TokenNode
 
@@ -179,7 +180,7 @@ def _branches(
         if example.answer is None:
             counts.dropped["no answer"] += 1
         else:
-            ids = split_batch(tokenizer, [example.answer.strip()])[0]
+            ids = _encode(tokenizer, [example.answer.strip()])[0]
             yield [TokenNode([*ids, special.eos], (-1,), 1.0, number)]
         return
     teacher = objective.removeprefix(RATIONALE_PREFIX)
@@ -200,6 +201,14 @@ def _branches(
             counts.dropped["nothing to learn"] += 1
 
 
+def _encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    if not texts:
+        return []
+    encoded = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    ids = encoded.ids.tolist()
+    return [ids[a:b] for a, b in itertools.pairwise(encoded.offsets.tolist())]
+
+
 def _thoughts(
     graph: ThoughtGraph,
     number: int,
@@ -215,7 +224,7 @@ def _thoughts(
         last = not structure.children[i]
         text = " ".join(graph.nodes[i].text.split())
         texts[i] = text if last else text + BOUNDARY
-    ids = dict(zip(order, split_batch(tokenizer, [texts[i] for i in order]), strict=True))
+    ids = dict(zip(order, _encode(tokenizer, [texts[i] for i in order]), strict=True))
     _take_in_context(structure, order, texts, ids, tokenizer, counts)
     place = {i: k for k, i in enumerate(order)}
     nodes = []
@@ -237,7 +246,7 @@ def _take_in_context(
     """Replace ids that differ behind the primary parent's text (as with marked beginnings)."""
     inner = [i for i in order if structure.parents[i] and structure.parents[i][0] in texts]
     joined = [texts[structure.parents[i][0]] + texts[i] for i in inner]
-    for i, whole in zip(inner, split_batch(tokenizer, joined), strict=True):
+    for i, whole in zip(inner, _encode(tokenizer, joined), strict=True):
         before = ids[structure.parents[i][0]]
         if whole != before + ids[i] and whole[: len(before)] == before:
             ids[i] = whole[len(before) :]
