@@ -216,7 +216,7 @@ class Bench:
     def recall(self, path, table, found):
         """The share of rows to be dropped that LSH drops: what it left goes to the exact join."""
         kept = np.flatnonzero(found["kept_by"] == np.arange(table.num_rows))
-        rest = self.scratch / "rest.parquet"
+        rest = self.scratch / f"rest_of_{path.stem}.parquet"
         pq.write_table(table.take(pa.array(kept)), rest)
         _, exact = self.engine("exact_all", rest)
         missed = int((exact["kept_by"] != np.arange(len(kept))).sum())
