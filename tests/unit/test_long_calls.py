@@ -33,13 +33,16 @@ INTERRUPTED = """
     import os, signal, sys, threading, time
     from collegium import Tokenizer
     tokenizer = Tokenizer.from_file(sys.argv[1])
+    slow = sys.argv[2] == "tokenizers"
+    if slow:
+        tokenizer = tokenizer.with_fallback()
     texts = ["%d words and words, " % i * 50 for i in range(2000)]
     def press():
-        time.sleep(0.5)
+        time.sleep(0.5 if slow else 0.1)
         press.at = time.perf_counter()
         os.kill(os.getpid(), signal.SIGINT)
-    # Work for minutes, if nothing ends it.
-    column = [text for text in texts for _ in range(80)]
+    # Work for minutes on one engine, for seconds on the other, if nothing ends it.
+    column = [text for text in texts for _ in range(80 if slow else 800)]
     threading.Thread(target=press).start()
     try:
         tokenizer.encode_batch(column, byte_lengths=True)
@@ -49,9 +52,10 @@ INTERRUPTED = """
 """
 
 
+@pytest.mark.parametrize("engine", ["native", "tokenizers"])
 @pytest.mark.parametrize("threads", ["1", "3"])
-def test_ctrl_c_ends_a_long_call(path: Path, threads: str) -> None:
-    done = python(INTERRUPTED, path, COLLEGIUM_NUM_THREADS=threads)
+def test_ctrl_c_ends_a_long_call(path: Path, threads: str, engine: str) -> None:
+    done = python(INTERRUPTED, path, engine, COLLEGIUM_NUM_THREADS=threads)
     lines = done.stdout.splitlines()
     assert lines and lines[0].startswith("interrupted after"), done.stdout + done.stderr
     # A second at most where the machine is quiet.

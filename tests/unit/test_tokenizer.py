@@ -127,7 +127,8 @@ def test_the_tokens_of_a_vocabulary(tokenizer_file):
     assert ours.id_to_token(10**7) is None
     assert ours.id_to_token(-1) is None
     assert ours.id_to_token(2**40) is None
-    assert ours.engine == "tokenizers"
+    assert ours.engine == "native"
+    assert ours.with_fallback().engine == "tokenizers"
 
 
 def test_copies_are_the_same(tokenizer_file):

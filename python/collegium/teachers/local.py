@@ -20,6 +20,7 @@ from collegium.teachers.checkpoints import check_directory, load_checkpoint
 from collegium.teachers.graphs import (
     PROMPTS,
     Completion,
+    GraphForm,
     GraphSource,
     ask_for_graphs,
     with_sampled_graph,
@@ -114,8 +115,8 @@ class LocalTeacher(Teacher):
         probe = Example(id="probe", task=self.task.name, split="", question="?", answer="?")
         gold = probe.answer if self.config.forced_gold else None
         form = self.prompt(probe) if self.prompt else self.task.teacher_prompt(probe, gold=gold)
-        if self.config.graph in PROMPTS:
-            prompts = PROMPTS[self.config.graph]
+        if self._graph_form is not None:
+            prompts = PROMPTS[self._graph_form]
             form = "\n".join(prompts.prompt("?", stage, gold=gold) for stage in prompts.stages)
         return {**kept, "checkpoint": digest_path(self.checkpoint), "form": prompt_hash(form)}
 
@@ -150,7 +151,8 @@ class LocalTeacher(Teacher):
         for start in range(0, len(jobs), self.config.batch_size):
             batch = jobs[start : start + self.config.batch_size]
             chosen = [(examples[index], sample) for index, sample in batch]
-            made = self._graphs(chosen) if self._asks_for_graphs else self._generate(chosen)
+            graphs = self._graph_form
+            made = self._generate(chosen) if graphs is None else self._graphs(chosen, graphs)
             for (index, _), rationale in zip(batch, made, strict=True):
                 out[index].append(rationale)
         if self.config.graph != "samples":
@@ -162,14 +164,15 @@ class LocalTeacher(Teacher):
         ]
 
     @property
-    def _asks_for_graphs(self) -> bool:
-        return self.config.graph in PROMPTS
+    def _graph_form(self) -> GraphForm | None:
+        """The form in which the model is asked for graphs, None if for ordinary rationales."""
+        return None if self.config.graph == "samples" else self.config.graph
 
-    def _graphs(self, jobs: Sequence[tuple[Example, int]]) -> list[Rationale]:
+    def _graphs(self, jobs: Sequence[tuple[Example, int]], form: GraphForm) -> list[Rationale]:
         return ask_for_graphs(
             jobs,
             self._ask,
-            self.config.graph if self.config.graph in PROMPTS else "staged",
+            form,
             self.task,
             self.name,
             policy=POLICIES[self.config.graph_policy],
