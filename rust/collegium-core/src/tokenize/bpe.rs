@@ -29,8 +29,8 @@ pub(super) struct MergeScratch {
     pairs: Vec<(u32, u32)>,
     previous: Vec<u32>,
     next: Vec<u32>,
-    /// (rank, position, left, right).
-    queue: BinaryHeap<Reverse<(u32, u32, u32, u32)>>,
+    /// Rank, then position, in one number: half the memory that a long word goes through.
+    queue: BinaryHeap<Reverse<u64>>,
 }
 
 impl MergeScratch {
@@ -165,21 +165,25 @@ impl Merges {
         previous.extend((0..count).map(|position| position.wrapping_sub(1)));
         next.clear();
         next.extend((1..=count).map(|position| if position == count { END } else { position }));
-        queue.clear();
-        for (position, pair) in ids.windows(2).enumerate() {
+        let mut first = std::mem::take(queue).into_vec();
+        first.clear();
+        first.extend(ids.windows(2).enumerate().filter_map(|(position, pair)| {
             let (rank, _) = self.pair(pair[0], pair[1]);
-            if rank != NO_MERGE.0 {
-                queue.push(Reverse((rank, position as u32, pair[0], pair[1])));
-            }
-        }
-        while let Some(Reverse((_, place, left, right))) = queue.pop() {
+            (rank != NO_MERGE.0).then(|| Reverse(entry(rank, position as u32)))
+        }));
+        *queue = BinaryHeap::from(first);
+        while let Some(Reverse(top)) = queue.pop() {
+            let place = top as u32;
             let at = place as usize;
             let after = next[at];
-            // An entry is stale once one of its symbols has been merged.
-            if ids[at] != left || after == END || ids[after as usize] != right {
+            if ids[at] == END || after == END {
                 continue;
             }
-            let (_, merged) = self.pair(left, right);
+            // An entry is stale once one of its symbols has been merged: no two pairs share a rank.
+            let (rank, merged) = self.pair(ids[at], ids[after as usize]);
+            if u64::from(rank) != top >> 32 {
+                continue;
+            }
             let beyond = next[after as usize];
             ids[at] = merged;
             lengths[at] += lengths[after as usize];
@@ -190,14 +194,14 @@ impl Merges {
                 previous[beyond as usize] = place;
                 let (rank, _) = self.pair(merged, ids[beyond as usize]);
                 if rank != NO_MERGE.0 {
-                    queue.push(Reverse((rank, place, merged, ids[beyond as usize])));
+                    queue.push(Reverse(entry(rank, place)));
                 }
             }
             let before = previous[at];
             if before != END {
                 let (rank, _) = self.pair(ids[before as usize], merged);
                 if rank != NO_MERGE.0 {
-                    queue.push(Reverse((rank, before, ids[before as usize], merged)));
+                    queue.push(Reverse(entry(rank, before)));
                 }
             }
         }
@@ -212,6 +216,10 @@ impl Merges {
         ids.truncate(kept);
         lengths.truncate(kept);
     }
+}
+
+fn entry(rank: u32, position: u32) -> u64 {
+    u64::from(rank) << 32 | u64::from(position)
 }
 
 fn pair_key(left: u32, right: u32) -> u64 {
