@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
 /// Words of more symbols are merged with a heap; the plain search is quadratic.
@@ -16,6 +16,8 @@ const END: u32 = u32::MAX;
 pub(super) struct Merges {
     /// (left, right) to (rank, merged).
     pairs: FxHashMap<u64, (u32, u32)>,
+    /// Neighbouring symbols that some merge joins; no token lies across others. `None`: not known.
+    bridges: Option<FxHashSet<u64>>,
 }
 
 /// Symbols of one word, and room to merge them.
@@ -55,6 +57,8 @@ impl Merges {
     /// What is unusual about them, in words.
     pub fn read(vocab: &HashMap<String, u32>, contents: &Value) -> Result<Self, String> {
         let mut pairs = FxHashMap::default();
+        let mut bridges = Some(FxHashSet::default());
+        let unknown = contents.pointer("/model/unk_token").and_then(Value::as_str);
         for (rank, merge) in Self::listed(contents)?.enumerate() {
             let (left, right) = merge?;
             let id = |token: &str| {
@@ -63,11 +67,23 @@ impl Merges {
                     .copied()
                     .ok_or_else(|| format!("merge {rank} makes or uses no token of the vocabulary"))
             };
-            let merged = id(&format!("{left}{right}"))?;
+            let whole = format!("{left}{right}");
+            let merged = id(&whole)?;
+            // Symbols that are no single characters would not be seen by their ends.
+            if whole.contains("<0x") || unknown.is_some_and(|unknown| whole.contains(unknown)) {
+                bridges = None;
+            }
+            let symbol = |c: Option<char>| vocab.get(&*c?.encode_utf8(&mut [0; 4])).copied();
+            if let Some(bridges) = &mut bridges
+                && let Some(last) = symbol(left.chars().next_back())
+                && let Some(first) = symbol(right.chars().next())
+            {
+                bridges.insert(pair_key(last, first));
+            }
             // Of a pair that is listed twice, the later rank counts.
             pairs.insert(pair_key(id(left)?, id(right)?), (rank as u32, merged));
         }
-        Ok(Self { pairs })
+        Ok(Self { pairs, bridges })
     }
 
     /// The two sides of each merge, by rank.
@@ -151,6 +167,16 @@ impl Merges {
         }
     }
 
+    /// The end of the stretch of symbols from `start` that merges may join.
+    fn stretch(&self, ids: &[u32], start: usize) -> usize {
+        let Some(bridges) = &self.bridges else {
+            return ids.len();
+        };
+        let mut pairs = ids[start..].windows(2);
+        let gap = pairs.position(|pair| !bridges.contains(&pair_key(pair[0], pair[1])));
+        gap.map_or(ids.len(), |gap| start + gap + 1)
+    }
+
     fn apply_to_long(&self, word: &mut MergeScratch) {
         let MergeScratch {
             ids,
@@ -165,43 +191,50 @@ impl Merges {
         previous.extend((0..count).map(|position| position.wrapping_sub(1)));
         next.clear();
         next.extend((1..=count).map(|position| if position == count { END } else { position }));
-        let mut first = std::mem::take(queue).into_vec();
-        first.clear();
-        first.extend(ids.windows(2).enumerate().filter_map(|(position, pair)| {
-            let (rank, _) = self.pair(pair[0], pair[1]);
-            (rank != NO_MERGE.0).then(|| Reverse(entry(rank, position as u32)))
-        }));
-        *queue = BinaryHeap::from(first);
-        while let Some(Reverse(top)) = queue.pop() {
-            let place = top as u32;
-            let at = place as usize;
-            let after = next[at];
-            if ids[at] == END || after == END {
-                continue;
-            }
-            // An entry is stale once one of its symbols has been merged: no two pairs share a rank.
-            let (rank, merged) = self.pair(ids[at], ids[after as usize]);
-            if u64::from(rank) != top >> 32 {
-                continue;
-            }
-            let beyond = next[after as usize];
-            ids[at] = merged;
-            lengths[at] += lengths[after as usize];
-            ids[after as usize] = END;
-            next[after as usize] = END;
-            next[at] = beyond;
-            if beyond != END {
-                previous[beyond as usize] = place;
-                let (rank, _) = self.pair(merged, ids[beyond as usize]);
-                if rank != NO_MERGE.0 {
-                    queue.push(Reverse(entry(rank, place)));
+        let mut start = 0;
+        while start < ids.len() {
+            // No merge leaves the stretch, and a small queue stays in the processor's cache.
+            let end = self.stretch(ids, start);
+            let mut entries = std::mem::take(queue).into_vec();
+            entries.clear();
+            let pairs = ids[start..end].windows(2).zip(start as u32..);
+            entries.extend(pairs.filter_map(|(pair, position)| {
+                let (rank, _) = self.pair(pair[0], pair[1]);
+                (rank != NO_MERGE.0).then(|| Reverse(entry(rank, position)))
+            }));
+            *queue = BinaryHeap::from(entries);
+            start = end;
+            while let Some(Reverse(top)) = queue.pop() {
+                let place = top as u32;
+                let at = place as usize;
+                let after = next[at];
+                if ids[at] == END || after == END {
+                    continue;
                 }
-            }
-            let before = previous[at];
-            if before != END {
-                let (rank, _) = self.pair(ids[before as usize], merged);
-                if rank != NO_MERGE.0 {
-                    queue.push(Reverse(entry(rank, before)));
+                // An entry is stale once one of its symbols has been merged: no two pairs share a rank.
+                let (rank, merged) = self.pair(ids[at], ids[after as usize]);
+                if u64::from(rank) != top >> 32 {
+                    continue;
+                }
+                let beyond = next[after as usize];
+                ids[at] = merged;
+                lengths[at] += lengths[after as usize];
+                ids[after as usize] = END;
+                next[after as usize] = END;
+                next[at] = beyond;
+                if beyond != END {
+                    previous[beyond as usize] = place;
+                    let (rank, _) = self.pair(merged, ids[beyond as usize]);
+                    if rank != NO_MERGE.0 {
+                        queue.push(Reverse(entry(rank, place)));
+                    }
+                }
+                let before = previous[at];
+                if before != END {
+                    let (rank, _) = self.pair(ids[before as usize], merged);
+                    if rank != NO_MERGE.0 {
+                        queue.push(Reverse(entry(rank, before)));
+                    }
                 }
             }
         }
