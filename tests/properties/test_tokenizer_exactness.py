@@ -174,7 +174,23 @@ class Pair:
         vocabulary = sorted(self.oracle.get_vocab())
         self.pieces = [*added[:60], *vocabulary[:: max(1, len(vocabulary) // 600)]]
 
+        self.undecided = 0
+
     def check(self, texts: list[str], special: bool = False, lengths: bool = True) -> None:
+        try:
+            self._check(texts, special, lengths)
+        except BaseException as error:
+            # The oracle panics on some texts where added tokens with flags claim the same space.
+            if type(error).__name__ != "PanicException":
+                raise
+            if len(texts) == 1:
+                self.undecided += 1
+                return
+            half = len(texts) // 2
+            self.check(texts[:half], special, lengths)
+            self.check(texts[half:], special, lengths)
+
+    def _check(self, texts: list[str], special: bool, lengths: bool) -> None:
         ids, offsets, found = self.ours.encode_batch(texts, special, lengths)[:3]
         rows = self.oracle.encode_batch_fast(texts, add_special_tokens=special)
         expected = [row.ids for row in rows]
@@ -279,6 +295,7 @@ def batches(texts: Iterator[str], size: int = 5000) -> Iterator[list[str]]:
 def check_strings(pair: Pair, seed: int, count: int) -> None:
     for index, batch in enumerate(batches(strings(seed, count, pair.pieces))):
         pair.check(batch, special=index % 2 == 1)
+    assert pair.undecided <= count // 1000
 
 
 def characters(step: int) -> list[str]:

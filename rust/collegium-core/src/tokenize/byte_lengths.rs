@@ -26,12 +26,13 @@ pub(super) fn byte_lengths(
             .get(token + 1)
             .is_some_and(|&(next, _)| next < touched);
         let end = if shares_with_next {
-            let matches = |bytes: &Vec<u8>| text[from..range_end].starts_with(bytes);
+            let touched = &text[start.min(from)..range_end];
+            let own = |bytes: Vec<u8>| own_bytes(touched, from - start.min(from), &bytes);
             match bytes_of(token) {
-                Some(bytes) if matches(&bytes) => from + bytes.len(),
+                Some(bytes) => own(bytes).map_or(range_end, |length| from + length),
                 // A mark that stands for no character, such as the leading `▁`, before bytes.
-                None if bytes_of(token + 1).as_ref().is_some_and(matches) => from,
-                _ => range_end,
+                None if bytes_of(token + 1).and_then(own).is_some() => from,
+                None => range_end,
             }
         } else {
             range_end
@@ -43,6 +44,15 @@ pub(super) fn byte_lengths(
         *last += (text.len() - done) as u32;
     }
     lengths
+}
+
+/// How many bytes of `touched[given..]` are a token's own, if its `bytes` are bytes of the text.
+///
+/// The first of them may lie before `given`, in a character that went to an earlier token whole.
+fn own_bytes(touched: &[u8], given: usize, bytes: &[u8]) -> Option<usize> {
+    (0..=given.min(bytes.len()))
+        .find(|&before| touched[given - before..].starts_with(bytes))
+        .map(|before| bytes.len() - before)
 }
 
 /// The end of each range, moved over the combining marks that follow it and that no token touches.
@@ -104,6 +114,19 @@ mod tests {
         // Bytes of a normalised form are not bytes of the text.
         let other = |_: usize| Some(vec![0xC3]);
         assert_eq!(byte_lengths(text, &ranges, other), [3, 0, 1]);
+    }
+
+    #[test]
+    fn bytes_behind_a_character_that_went_away_whole() {
+        // A made-up space and the first byte of two characters, the rest of the one with the first
+        // of the other, the rest of that.
+        let text = "日本";
+        let all = text.as_bytes();
+        let first = [b' ', all[0]];
+        let pieces: [&[u8]; 3] = [&first, &all[1..4], &all[4..]];
+        let ranges = [(0, 3), (0, 6), (3, 6)];
+        let bytes = |token: usize| Some(pieces[token].to_vec());
+        assert_eq!(byte_lengths(text, &ranges, bytes), [3, 1, 2]);
     }
 
     #[test]
