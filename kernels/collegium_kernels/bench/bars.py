@@ -72,7 +72,7 @@ def _cpu(found: _Found) -> list[_Row]:
         ),
         (
             "half masked / full time",
-            found.ratio(time, ("cpu-half-masked", "ours"), ("cpu-1024", "ours")),
+            found.ratio(time, ("cpu-half-masked", "ours"), ("cpu", "ours")),
             1 / 1.8,
         ),
         (

@@ -95,11 +95,9 @@ GPU_CASES: dict[str, Case] = {
 
 CPU_CASES: dict[str, Case] = {
     "cpu-1024": replace(_CPU, tokens=1024),
-    "cpu-half-masked": replace(_CPU, tokens=1024, masked=0.5, among=("ours",)),
-    "cpu-three-teachers": replace(
-        _CPU, tokens=512, teachers=3, among=("ours", "ours, call by call")
-    ),
     "cpu": _CPU,
+    "cpu-half-masked": replace(_CPU, masked=0.5, among=("ours",)),
+    "cpu-three-teachers": replace(_CPU, teachers=3, among=("ours", "ours, call by call")),
 }
 
 TINY_CASES: dict[str, Case] = {
