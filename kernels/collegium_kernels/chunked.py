@@ -178,8 +178,8 @@ class ChunkedLoss:
         problem = self.problem
         several = len(group.dense) + len(group.listed) > 1
         return (
-            4
-            + 2 * (problem.temperature != 1.0 or len(group.dense) > 1)
+            3
+            + (problem.temperature != 1.0 or len(group.dense) > 1)
             + 2 * (problem.divergence == "jsd")
             + (problem.softcap is not None)
             + 2 * bool(group.listed)

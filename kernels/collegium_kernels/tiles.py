@@ -111,7 +111,7 @@ class ChunkWork:
         if softcap is not None and self.gradient:
             cap_slope = torch.div(z, softcap, out=scratch.like("cap", z))
             cap_slope.square_().neg_().add_(1.0)
-        lq1 = torch.log_softmax(z, -1, out=scratch.like("lq1", z))
+        lq1 = torch.log_softmax(z, -1, out=scratch.like("lq", z))
         q1 = torch.exp(lq1, out=z)
         label = self.labels[part, None]
         self.ce[part] = -lq1.gather(1, label)[:, 0]
@@ -180,7 +180,10 @@ class ChunkWork:
         return torch.mul(gradient, share, out=out)
 
     def _tempered(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the student's log-probabilities and probabilities at T."""
+        """Return the student's log-probabilities and probabilities at T.
+
+        `logits` may be the buffer that the log-probabilities are written to.
+        """
         scratch, temperature = self.scratch, self.problem.temperature
         lq = scratch.like("lq", logits)
         if temperature == 1.0:
