@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import checks
-from .chunked import ChunkedLoss, Wanted
+from .chunked import ChunkedLoss, Wanted, student_gradient_dtype
 from .operators import implement
 from .problem import Problem, flatten_teachers, unflatten_teachers
 from .result import DistillLoss
@@ -119,7 +119,9 @@ def _distill_fake(student, weight, bias, labels, teachers, mix, *rest):
     return _outputs(
         [
             *(vector(*shape) for shape in shapes),
-            student.new_empty(student.shape) if want_student else None,
+            student.new_empty(student.shape, dtype=student_gradient_dtype(student, weight))
+            if want_student
+            else None,
             weight.new_empty(weight.shape) if want_weight else None,
             bias.new_empty(bias.shape) if want_bias else None,
         ],
@@ -132,6 +134,7 @@ def _keep_for_backward(ctx, inputs, output) -> None:
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(*output[_METRICS:])
     ctx.wanted = inputs[-3:]
+    ctx.student_dtype = inputs[0].dtype
     ctx.teachers = len(inputs[4])
 
 
@@ -143,6 +146,8 @@ def _backward(ctx, d_ce, d_kd, *_):
             scale(gradient, d_ce) if wanted else None
             for gradient, wanted in zip(ctx.saved_tensors, ctx.wanted, strict=True)
         ]
+    if scaled[0] is not None:
+        scaled[0] = scaled[0].to(ctx.student_dtype)
     return (*scaled, None, [None] * ctx.teachers, *[None] * 18)
 
 

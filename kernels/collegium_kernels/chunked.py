@@ -52,6 +52,15 @@ class Outcome:
     d_bias: Tensor | None
 
 
+def student_gradient_dtype(student: Tensor, weight: Tensor | None) -> torch.dtype:
+    """Return the dtype that dX is kept in until backward, when a loss scale may come on top.
+
+    A float16 gradient would lose to underflow what a gradient scaler exists to save.
+    """
+    half = student.dtype == torch.float16 and weight is not None
+    return torch.float32 if half else student.dtype
+
+
 class ChunkedLoss:
     """One evaluation of a problem; `run` does it."""
 
@@ -92,13 +101,18 @@ class ChunkedLoss:
             return torch.zeros(shape, dtype=self.dtype, device=self.device)
 
         self.inverse = 1.0 / problem.denominator()
+        # float16 ends at 6e-8: dz of a mean over many tokens would vanish in its products, so
+        # there the products are divided.
+        self.lifted = self._product_dtype() == torch.float16
+        self.dz_factor = torch.ones_like(self.inverse) if self.lifted else self.inverse
         self.ce_of, self.kd_of, self.entropy_of = zeros(tokens), zeros(tokens), zeros(tokens)
         self.value_of = zeros(teachers, tokens)
         self.agreement_of = zeros(teachers, tokens)
         self.mass_of = zeros(teachers, tokens)
         self.d_student = None
         if wanted.student:
-            self.d_student = problem.student.new_zeros(problem.student.shape)
+            dtype = student_gradient_dtype(problem.student, problem.weight)
+            self.d_student = problem.student.new_zeros(problem.student.shape, dtype=dtype)
         self.d_weight = None
         if wanted.weight and problem.weight is not None:
             self.d_weight = zeros(*problem.weight.shape)
@@ -133,6 +147,10 @@ class ChunkedLoss:
             if isinstance(teacher, SampledTeacher):
                 agreement[k] = torch.nan
         d_weight, d_bias = self.d_weight, self.d_bias
+        if self.lifted:
+            for total in (d_weight, d_bias):
+                if total is not None:
+                    total *= self.inverse
         if d_weight is not None and problem.weight is not None:
             d_weight = d_weight.to(problem.weight.dtype)
         if d_bias is not None and problem.bias is not None:
@@ -213,7 +231,7 @@ class ChunkedLoss:
             z=z,
             earlier=self._buffer("earlier", count, problem.vocabulary) if several else None,
             live=take_columns(self.live, rows),
-            inverse=self.inverse,
+            inverse=self.dz_factor,
             tile=tile,
             gradient=wanted.any,
         )
@@ -245,6 +263,8 @@ class ChunkedLoss:
         if self.d_student is not None:
             part = self._buffer("d_student", len(dz), weight.shape[1])
             multiply_back(narrow, weight, part)
+            if self.lifted:
+                part *= self.inverse
             self.d_student[rows] = part.to(self.d_student.dtype)
         if self.d_weight is not None:
             accumulate(self.d_weight, narrow.t(), take(self.student.rows, rows))

@@ -282,6 +282,30 @@ def test_wanted_gradients_only(case):
     assert torch.allclose(bias.grad, full["d_bias"], atol=1e-6)
 
 
+def test_a_bias_alone_learns_from_given_logits(case):
+    """The logits have no gradient to write dz into, and the chunk is not the first one."""
+    from collegium.kernels import distill_loss
+
+    made = case(6, 40, teachers=("logits",), logits=True, dtype=SINGLE)
+    made.labels[:2] = -100
+    bias = torch.randn(40, requires_grad=True)
+    out = distill_loss(
+        made.student,
+        made.labels,
+        made.teachers,
+        student_bias=bias,
+        implementation="triton",
+        workspace_bytes=1,
+    )
+    out.loss.backward()
+    exact = bias.detach().clone().requires_grad_()
+    whole = distill_loss(
+        made.student, made.labels, made.teachers, student_bias=exact, implementation="reference"
+    )
+    whole.loss.backward()
+    assert torch.allclose(bias.grad, exact.grad, atol=1e-6)
+
+
 def test_a_step_under_a_list_of_the_whole_vocabulary(case, error):
     made = case(4, 23, teachers=("live",), labels="none", dtype=SINGLE, temperature=2.0)
     logits = made.teachers[0].hidden @ made.teachers[0].weight.T
@@ -291,3 +315,24 @@ def test_a_step_under_a_list_of_the_whole_vocabulary(case, error):
         dense = made.run("triton", divergence=kind)
         full = replace(made, teachers=[listed]).run("triton", divergence=kind)
         assert all(error(full[name], dense[name]) < 3e-6 for name in dense)
+
+
+@pytest.mark.parametrize("name", ["Liger fused JSD", "Liger dense-target KL", "Liger chunked JSD"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_benchmark_gives_rivals_the_same_job(name, kind):
+    """Rivals that run on a GPU only, in the interpreter: their gradients are the exact ones."""
+    from collegium.kernels.bench import gate, inputs, libraries, rivals
+    from collegium.kernels.bench.cases import Case
+
+    rival = libraries.LIBRARIES[name]
+    pytest.importorskip(rival.library)
+    job = Case(64, 512, 64, 96, "float32", kind, logit_std=3.0, difference=1.3, temperature=2.0)
+    given = inputs.build(replace(job, masked=0.25), "cpu")
+    try:
+        step = rival.prepare(replace(job, masked=0.25), given)
+    except rivals.Unsupported as why:
+        pytest.skip(str(why))
+    given.forget_gradients()
+    step()
+    found = gate.errors(replace(job, masked=0.25), given, ce_only=False)
+    assert max(found.values()) < 1e-5

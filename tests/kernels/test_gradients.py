@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from collegium.kernels import LiveTeacher, linear_distill_loss
+from collegium.kernels.chunked import ChunkedLoss
 
 KINDS = ["forward_kl", "reverse_kl", "jsd"]
 
@@ -213,3 +214,29 @@ def test_bfloat16_autocast(case, error):
     for found, expected in zip(results["torch"], results["reference"], strict=True):
         assert error(found, expected) < 5e-3
     assert error(results["torch"][1], results["reference"][1]) < 1e-5
+
+
+@pytest.mark.parametrize("on_card", [False, True])
+def test_float16_gradients_survive_a_long_mean_under_a_loss_scale(
+    case, error, monkeypatch, on_card
+):
+    """One over 2^23 tokens is nothing in float16; a gradient scaler's factor comes in backward."""
+    if on_card:  # There dz enters its products in float16.
+        monkeypatch.setattr(ChunkedLoss, "_product_dtype", lambda self: torch.float16)
+    made = case(24, 300, 32, teachers=("live",)).to(torch.float16)
+    gradients = {}
+    for dtype in (torch.float16, torch.float64):
+        problem = made.to(dtype)
+        student = problem.student.requires_grad_()
+        out = linear_distill_loss(
+            student,
+            problem.weight.requires_grad_(),
+            problem.labels,
+            problem.teachers,
+            normalizer=2.0**23,
+            implementation="torch" if dtype == torch.float16 else "reference",
+        )
+        (out.loss * 2.0**20).backward()
+        gradients[dtype] = student.grad
+    assert gradients[torch.float16].dtype == torch.float16
+    assert error(gradients[torch.float16], gradients[torch.float64]) < 1e-3

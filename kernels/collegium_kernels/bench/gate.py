@@ -17,7 +17,7 @@ from .inputs import Inputs, blocks, cap
 
 TOKENS = {"cpu": 32, "cuda": 256}
 LIMIT_OURS = {torch.float32: 2e-5, torch.bfloat16: 6e-3, torch.float16: 2e-2}
-"""float16: gradients divided by the number of tokens reach its subnormals."""
+"""float16: the head's gradient, divided by the number of tokens, reaches its subnormals."""
 LIMIT_RIVALS = 0.5
 """Relative. Generous: logits rounded to bfloat16 cost up to a fifth of the gradient, and that is
 to be shown, not refused; what is further off computes something else."""

@@ -45,7 +45,8 @@ class FusedLoss(ChunkedLoss):
         return [group.dense[i * size : (i + 1) * size] for i in range(count)]
 
     def _student_in_place(self, group: Group) -> bool:
-        return _readable(self.student) and not group.listed
+        to_tokens = self.d_student is not None or not self.wanted.any
+        return _readable(self.student) and not group.listed and to_tokens
 
     def _row_bytes(self, group: Group, launches: Sequence[tuple[int, ...]]) -> int:
         width = padded(self.problem.vocabulary)
@@ -89,7 +90,7 @@ class FusedLoss(ChunkedLoss):
                 dz = self._padded_buffer("dz", count, self._product_dtype())
             if len(launches) > 1:
                 earlier = self._padded_buffer("earlier", count, torch.float32)
-        ce_slope, kd_slope = gradient_slopes(problem, rows, self.inverse * self.student.scale)
+        ce_slope, kd_slope = gradient_slopes(problem, rows, self.dz_factor * self.student.scale)
         return Chunk(
             rows=rows,
             count=count,
