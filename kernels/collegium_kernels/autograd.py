@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import checks
+from . import value_checks
 from .chunked import ChunkedLoss, Wanted, student_gradient_dtype
 from .operators import implement
 from .problem import Problem, flatten_teachers, unflatten_teachers
@@ -84,7 +84,7 @@ def _distill(
         ignore_index=ignore_index,
         operands=operands,
     )
-    checks.check_values(problem)
+    value_checks.check_values(problem)
     wanted = Wanted(want_student, want_weight, want_bias)
     with torch.no_grad(), torch.autocast(student.device.type, enabled=False):
         out = _evaluation(fused)(problem, wanted, workspace_bytes).run()

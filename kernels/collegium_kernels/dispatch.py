@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from . import checks
+from . import checks, value_checks
 from .autograd import chunked_loss
 from .problem import Problem
 from .reference import reference_loss
@@ -219,7 +219,7 @@ def evaluate(problem: Problem, implementation: str, workspace_bytes: int | None)
     chosen = choose_implementation(implementation, problem.student)
     checks.check_workspace(workspace_bytes)
     if chosen == "reference":
-        checks.check_values(problem)
+        value_checks.check_values(problem)
         return reference_loss(problem)
     return chunked_loss(problem, workspace_bytes, fused=chosen == "triton")
 

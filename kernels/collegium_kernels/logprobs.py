@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import checks
+from . import checks, value_checks
 from .dispatch import autocast_operands
 from .formulas import Scratch
 from .heads import Head, Rows, accumulate, linear_head, multiply_back, take
@@ -140,8 +140,8 @@ def _logprobs(
     workspace_bytes,
     operands,
 ):
-    if checks.values_are_checked():
-        checks.check_labels("labels", labels, ignore_index, weight.shape[0])
+    if value_checks.values_are_checked():
+        value_checks.check_labels("labels", labels, ignore_index, weight.shape[0])
     dtype = torch.float64 if hidden.dtype == torch.float64 else torch.float32
     values, lse = (torch.zeros(labels.shape, dtype=dtype, device=hidden.device) for _ in range(2))
     with torch.no_grad(), torch.autocast(hidden.device.type, enabled=False):
