@@ -25,6 +25,7 @@ from collegium.teachers.graphs import (
     ask_for_graphs,
     with_sampled_graph,
 )
+from collegium.teachers.written import PromptTooLong, Written
 
 
 class LocalConfig(TeacherConfig, frozen=True):
@@ -189,12 +190,12 @@ class LocalTeacher(Teacher):
         found = self._complete(prompts, seeds, ())
         return [
             Completion(
-                tokenizer.decode(written, skip_special_tokens=True),
-                whole=ended,
-                prompt_tokens=count,
-                completion_tokens=len(written) + ended,
+                tokenizer.decode(written.ids, skip_special_tokens=True),
+                whole=written.ended,
+                prompt_tokens=written.prompt_tokens,
+                completion_tokens=written.tokens,
             )
-            for written, ended, count in found
+            for written in found
         ]
 
     def _generate(self, jobs: Sequence[tuple[Example, int]]) -> list[Rationale]:
@@ -203,62 +204,43 @@ class LocalTeacher(Teacher):
         seeds = [self._seed(example, sample) for example, sample in jobs]
         found = self._complete(prompts, seeds, self.task.stop_strings)
         return [
-            self._rationale(example, sample, prompt, count, written, ended, tokenizer)
-            for (example, sample), prompt, (written, ended, count) in zip(
-                jobs, prompts, found, strict=True
-            )
+            self._rationale(example, sample, prompt, written, tokenizer)
+            for (example, sample), prompt, written in zip(jobs, prompts, found, strict=True)
         ]
 
     def _complete(
         self, prompts: Sequence[str], seeds: Sequence[int], stop_strings: Sequence[str]
-    ) -> list[tuple[list[int], bool, int]]:
-        """Return ids written, whether they end by themselves, and the prompt's tokens."""
-        import torch
-
-        from collegium.teachers.sampling import RowSampler, StopAtText, ends, generation_config
+    ) -> list[Written]:
+        from collegium.teachers.sampling import complete
 
         model, tokenizer = self.load()
-        chat = self._uses_chat(tokenizer)
-        inputs = tokenizer(
-            list(prompts), return_tensors="pt", padding=True, add_special_tokens=not chat
-        )
-        inputs = {key: inputs[key].to(model.device) for key in ("input_ids", "attention_mask")}
-        encoder_decoder = bool(model.config.is_encoder_decoder)
-        start = 1 if encoder_decoder else inputs["input_ids"].shape[1]
-        positions = getattr(model.config, "max_position_embeddings", None)
-        if positions and not encoder_decoder and start + self.config.max_new_tokens > positions:
+        try:
+            return complete(
+                model,
+                tokenizer,
+                prompts,
+                seeds,
+                stop_strings,
+                temperature=self.config.temperature,
+                max_new_tokens=self.config.max_new_tokens,
+                # A chat template writes its special tokens itself.
+                add_special_tokens=not self._uses_chat(tokenizer),
+            )
+        except PromptTooLong as error:
             raise RecipeError(
-                f"teacher {self.name!r}: a prompt of {start} tokens and max_new_tokens "
-                f"{self.config.max_new_tokens} exceed the model's {positions} positions; lower "
-                f"teachers.{self.name}.max_new_tokens or use a model with a longer context"
-            )
-        temperature = self.config.temperature
-        with torch.inference_mode():
-            output = model.generate(
-                **inputs,
-                generation_config=generation_config(model, tokenizer, self.config.max_new_tokens),
-                logits_processor=[RowSampler(seeds, temperature)] if temperature else [],
-                stopping_criteria=[StopAtText(tokenizer, start, stop_strings)],
-            )
-        counts = inputs["attention_mask"].sum(1).tolist()
-        stops = ends(model, tokenizer)
-        found = []
-        for count, row in zip(counts, output[:, start:].tolist(), strict=True):
-            ends = [at for at, token in enumerate(row) if token in stops]
-            found.append((row[: min(ends)] if ends else row, bool(ends), int(count)))
-        return found
+                f"teacher {self.name!r}: {error}; lower teachers.{self.name}.max_new_tokens or use "
+                "a model with a longer context"
+            ) from None
 
     def _rationale(
         self,
         example: Example,
         sample: int,
         prompt: str,
-        prompt_tokens: int,
-        written: list[int],
-        ended: bool,
+        written: Written,
         tokenizer: Any,
     ) -> Rationale:
-        completion = tokenizer.decode(written, skip_special_tokens=True)
+        completion = tokenizer.decode(written.ids, skip_special_tokens=True)
         parsed = self.task.parse(completion, example)
         text = parsed.rationale if parsed.parsed else cut(completion, self.task.stop_strings)
         return Rationale(
@@ -269,8 +251,8 @@ class LocalTeacher(Teacher):
             parsed=parsed.parsed,
             gold_in_prompt=self.config.forced_gold,
             prompt_hash=prompt_hash(prompt),
-            prompt_tokens=prompt_tokens,
-            completion_tokens=len(written) + ended,
+            prompt_tokens=written.prompt_tokens,
+            completion_tokens=written.tokens,
             licence=self.config.licence,
         )
 

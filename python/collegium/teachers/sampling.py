@@ -1,4 +1,4 @@
-"""Sampling and stopping row by row, so that a text does not depend on its batch."""
+"""Generating row by row, so that a text does not depend on its batch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, StoppingCriteria
+
+from collegium.teachers.written import PromptTooLong, Written
 
 _TAIL_TOKENS = 16
 
@@ -78,3 +80,47 @@ def generation_config(model: Any, tokenizer: Any, max_new_tokens: int) -> Genera
         bos_token_id=tokenizer.bos_token_id,
         decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None),
     )
+
+
+def complete(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    stop_strings: Sequence[str],
+    *,
+    temperature: float,
+    max_new_tokens: int,
+    add_special_tokens: bool,
+) -> list[Written]:
+    """Complete a batch of prompts, greedily at temperature 0, with one seed a prompt above it.
+
+    Raises:
+        PromptTooLong: the model's positions do not suffice.
+    """
+    inputs = tokenizer(
+        list(prompts), return_tensors="pt", padding=True, add_special_tokens=add_special_tokens
+    )
+    inputs = {key: inputs[key].to(model.device) for key in ("input_ids", "attention_mask")}
+    encoder_decoder = bool(model.config.is_encoder_decoder)
+    start = 1 if encoder_decoder else inputs["input_ids"].shape[1]
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions and not encoder_decoder and start + max_new_tokens > positions:
+        raise PromptTooLong(
+            f"a prompt of {start} tokens and max_new_tokens {max_new_tokens} exceed the model's "
+            f"{positions} positions"
+        )
+    with torch.inference_mode():
+        output = model.generate(
+            **inputs,
+            generation_config=generation_config(model, tokenizer, max_new_tokens),
+            logits_processor=[RowSampler(seeds, temperature)] if temperature else [],
+            stopping_criteria=[StopAtText(tokenizer, start, stop_strings)],
+        )
+    counts = inputs["attention_mask"].sum(1).tolist()
+    stops = ends(model, tokenizer)
+    found = []
+    for count, row in zip(counts, output[:, start:].tolist(), strict=True):
+        end = next((at for at, token in enumerate(row) if token in stops), None)
+        found.append(Written(row[:end], end is not None, int(count)))
+    return found
