@@ -79,6 +79,42 @@ class Case:
             {name: cast(value) for name, value in self.options.items()},
         )
 
+    def with_rubbish(self) -> Case:
+        """Ignore token 0, turn a live, a top-k and a sampled teacher off in the second half.
+
+        What lies there is NaN, infinite or out of range.
+        """
+        live, listed, sampled = self.teachers
+        tokens, middle = len(self.labels), len(self.labels) // 2
+        hidden = torch.zeros(tokens, dtype=torch.bool)
+        hidden[0] = hidden[middle:] = True
+        mix = torch.ones(tokens)
+        mix[middle:] = 0.0
+
+        def spoil(tensor: Tensor, rubbish: float) -> Tensor:
+            return tensor.masked_fill(hidden[:, None], rubbish)
+
+        student, labels = self.student.clone(), self.labels.clone()
+        student[0], labels[0] = torch.nan, -100
+        teachers = [
+            replace(live, hidden=spoil(live.hidden, torch.nan), mix=mix),
+            replace(
+                listed,
+                ids=spoil(listed.ids, -1),
+                logprobs=spoil(listed.logprobs, torch.nan),
+                mix=mix,
+            ),
+            replace(
+                sampled,
+                ids=spoil(sampled.ids, 10**6),
+                weights=spoil(sampled.weights, torch.inf),
+                mix=mix,
+            ),
+        ]
+        options = {**self.options, "kd_weight": torch.ones(tokens)}
+        options["kd_weight"][0] = torch.nan
+        return replace(self, student=student, labels=labels, teachers=teachers, options=options)
+
     def run(self, implementation: str, **more: Any) -> dict[str, Tensor]:
         """Return every output, and the gradients of 1.7 times the loss."""
         student = self.student.detach().clone().requires_grad_()

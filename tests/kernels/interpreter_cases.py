@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from collegium.kernels import LiveTeacher, LogitsTeacher, SampledTeacher, TopKTeacher
+from collegium.kernels import LiveTeacher, LogitsTeacher, TopKTeacher
 from collegium.kernels.triton import configurations
 
 # Divisions by zero and the like are part of the arithmetic; only numpy warns about them.
@@ -212,22 +212,7 @@ def test_nothing_to_do(case):
 def test_what_is_left_out_may_be_anything(case):
     """Ignored tokens and mix 0 hide NaN, infinities and ids out of range."""
     made = case(6, teachers=("live", "bucket", "sampled"), labels="none", dtype=SINGLE)
-    live, listed, sampled = made.teachers
-    mix = torch.ones(6)
-    mix[3:] = 0.0
-    made.labels[0] = -100
-    hidden, ids, logprobs = live.hidden.clone(), listed.ids.clone(), listed.logprobs.clone()
-    sampled_ids, weights = sampled.ids.clone(), sampled.weights.clone()
-    made.student[0] = torch.nan
-    for part in (slice(0, 1), slice(3, 6)):
-        hidden[part], logprobs[part], weights[part] = torch.nan, torch.nan, torch.inf
-        ids[part], sampled_ids[part] = -1, 10**6
-    made.teachers = [
-        replace(live, hidden=hidden, mix=mix),
-        TopKTeacher(ids, logprobs, mix),
-        SampledTeacher(sampled_ids, weights, mix),
-    ]
-    out = made.run("triton", kd_weight=torch.tensor([torch.nan] + [1.0] * 5))
+    out = made.with_rubbish().run("triton")
     for name, value in out.items():
         if name != "top1_agreement":
             assert value.isfinite().all(), name

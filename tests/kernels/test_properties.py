@@ -170,22 +170,7 @@ def test_nothing_to_do(case, implementation):
 def test_what_is_left_out_may_be_anything(case, implementation):
     """Ignored tokens and mix 0 hide NaN, infinities and ids out of range."""
     made = case(9, teachers=("live", "bucket", "sampled"), labels="none")
-    live, listed, sampled = made.teachers
-    mix = torch.ones(9)
-    mix[4:] = 0.0
-    made.labels[0] = -100
-    hidden, ids, logprobs = live.hidden.clone(), listed.ids.clone(), listed.logprobs.clone()
-    sampled_ids, weights = sampled.ids.clone(), sampled.weights.clone()
-    made.student[0] = torch.nan
-    for part in (slice(0, 1), slice(4, 9)):
-        hidden[part], logprobs[part], weights[part] = torch.nan, torch.nan, torch.inf
-        ids[part], sampled_ids[part] = -1, 10**6
-    made.teachers = [
-        replace(live, hidden=hidden, mix=mix),
-        replace(listed, ids=ids, logprobs=logprobs, mix=mix),
-        replace(sampled, ids=sampled_ids, weights=weights, mix=mix),
-    ]
-    out = made.run(implementation, kd_weight=torch.tensor([torch.nan] + [1.0] * 8))
+    out = made.with_rubbish().run(implementation)
     for name, value in out.items():
         if name != "top1_agreement":
             assert value.isfinite().all(), name
