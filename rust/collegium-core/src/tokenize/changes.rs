@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper};
 
+use super::charsmap::Charsmap;
 use super::{Encoded, Tokenizer};
 use crate::error::Result;
 use crate::parallel;
@@ -25,8 +26,12 @@ pub(super) struct Normalization {
     normalizer: Option<NormalizerWrapper>,
     /// Whether it is Unicode's canonical composition alone.
     nfc: bool,
+    /// The character map, where steps about white space are all that follow it.
+    map: Option<Charsmap>,
     /// ASCII characters that it leaves alone.
     kept: Vec<bool>,
+    /// Whether those that are printed are among them.
+    keeps_printable: bool,
     /// Whether runs of spaces and spaces at the ends may change.
     spaces: bool,
     /// Whether a change keeps to itself: the place between two ASCII characters stays certain.
@@ -53,9 +58,18 @@ impl Normalization {
             byte.is_ascii_whitespace() && text == " "
                 || normalized(&normalizer, &whole).is_some_and(|found| is_same(&found, &whole))
         });
+        let kept: Vec<bool> = kept.collect();
         Ok(Self {
             nfc: types == ["NFC"],
-            kept: kept.collect(),
+            map: match parts.split_first() {
+                Some((first, rest)) if rest.iter().all(|part| is_about_spaces(part)) => {
+                    let is_map = first["type"] == "Precompiled";
+                    is_map.then(|| Charsmap::of(contents).ok()).flatten()
+                }
+                _ => None,
+            },
+            keeps_printable: kept[0x20..0x7F].iter().all(|&kept| kept),
+            kept,
             spaces: types
                 .iter()
                 .any(|kind| !matches!(*kind, "NFC" | "NFD" | "NFKC" | "NFKD")),
@@ -69,15 +83,39 @@ impl Normalization {
             return false;
         };
         if text.is_ascii() && self.local {
-            let bytes = text.as_bytes();
-            let ends = bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ');
-            return bytes.iter().any(|&byte| !self.kept[usize::from(byte)])
-                || self.spaces && (ends || bytes.windows(2).any(|pair| pair == b"  "));
+            return self.changes_ascii(text.as_bytes());
         }
         if self.nfc && text.chars().all(stays_composed) {
             return false;
         }
+        if let Some(map) = &self.map {
+            let mut mapped = String::with_capacity(text.len());
+            map.map(text, &mut mapped);
+            if !is_same(&mapped, text) {
+                return true;
+            }
+            let ends = |text: &str| text.len() != text.trim().len();
+            if !ends(&mapped) && !mapped.contains("  ") {
+                return false;
+            }
+        }
         normalized(normalizer, text).is_none_or(|found| !is_same(&found, text))
+    }
+
+    fn changes_ascii(&self, text: &[u8]) -> bool {
+        // Without a branch for each byte, many are compared at once.
+        let others = || {
+            let is_other = |byte: u8| !(0x20..0x7F).contains(&byte);
+            text.iter().fold(false, |any, &byte| any | is_other(byte))
+        };
+        let double = || {
+            let pairs = text.iter().zip(text.get(1..).unwrap_or_default());
+            pairs.fold(false, |any, (&a, &b)| any | (a == b' ') & (b == b' '))
+        };
+        let ends = || text.first() == Some(&b' ') || text.last() == Some(&b' ');
+        let all_kept = self.keeps_printable && !others();
+        !all_kept && text.iter().any(|&byte| !self.kept[usize::from(byte)])
+            || self.spaces && (ends() || double())
     }
 }
 
@@ -167,6 +205,18 @@ fn is_mark(part: &Value) -> bool {
         Some("Prepend") => part["prepend"] == "▁",
         Some("Replace") => part["pattern"]["String"] == " " && part["content"] == "▁",
         _ => false,
+    }
+}
+
+/// Whether this step only takes spaces at the ends away, or writes several as one.
+fn is_about_spaces(part: &Value) -> bool {
+    match part["type"].as_str() {
+        Some("Strip") => true,
+        Some("Replace") => {
+            part["pattern"]["Regex"] == " {2,}"
+                && (part["content"] == " " || part["content"] == "▁")
+        }
+        _ => is_mark(part),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The compiled character map of a SentencePiece model: which strings it replaces, and by what.
 
+use serde_json::Value;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// A grapheme of this many bytes or more is looked up character by character.
@@ -29,9 +30,24 @@ impl Output for String {
 pub(super) struct Charsmap {
     units: Vec<u32>,
     replacements: String,
+    /// ASCII characters that it leaves alone, whatever stands beside them.
+    plain: [bool; 128],
 }
 
 impl Charsmap {
+    /// The map in a `tokenizer.json`; the `tokenizers` crate keeps its own to itself.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read, in words.
+    pub(super) fn of(contents: &Value) -> Result<Self, String> {
+        let text = find(contents.get("normalizer"), "precompiled_charsmap")
+            .and_then(Value::as_str)
+            .ok_or("the character map is missing")?;
+        let blob = base64::decode(text).map_err(|error| format!("the character map: {error}"))?;
+        Self::new(&blob).ok_or_else(|| "the character map cannot be read".to_owned())
+    }
+
     /// Decode the bytes of `precompiled_charsmap`.
     pub(super) fn new(blob: &[u8]) -> Option<Self> {
         let (size, rest) = blob.split_first_chunk::<4>()?;
@@ -42,10 +58,22 @@ impl Charsmap {
             .map(|unit| u32::from_le_bytes([unit[0], unit[1], unit[2], unit[3]]))
             .collect();
         (!units.is_empty()).then_some(())?;
-        Some(Self {
+        let mut map = Self {
             units,
             replacements: String::from_utf8(replacements.to_vec()).ok()?,
-        })
+            plain: [false; 128],
+        };
+        map.plain = std::array::from_fn(|code| {
+            let text = char::from(code as u8).to_string();
+            // A carriage return joins with the line feed after it.
+            text != "\r" && map.replacement(&text).is_none()
+        });
+        Some(map)
+    }
+
+    /// Whether this is an ASCII byte that the map leaves alone.
+    pub(super) fn is_plain(&self, byte: u8) -> bool {
+        self.plain.get(usize::from(byte)) == Some(&true)
     }
 
     /// The replacement of the shortest entry that `text` begins with.
@@ -70,10 +98,10 @@ impl Charsmap {
         None
     }
 
-    /// Append `text` to `out`, mapped. `plain` tells which ASCII bytes the map leaves alone.
-    pub(super) fn map(&self, text: &str, plain: &[bool; 128], out: &mut impl Output) {
+    /// Append `text` to `out`, mapped.
+    pub(super) fn map(&self, text: &str, out: &mut impl Output) {
         let bytes = text.as_bytes();
-        let is_plain = |byte: u8| byte < 128 && plain[usize::from(byte)];
+        let is_plain = |byte: u8| self.is_plain(byte);
         let mut done = 0;
         while done < bytes.len() {
             // Between two plain bytes there is always a boundary of graphemes.
@@ -116,6 +144,16 @@ impl Charsmap {
     }
 }
 
+fn find<'a>(value: Option<&'a Value>, key: &str) -> Option<&'a Value> {
+    match value? {
+        Value::Object(entries) => entries
+            .get(key)
+            .or_else(|| entries.values().find_map(|entry| find(Some(entry), key))),
+        Value::Array(items) => items.iter().find_map(|item| find(Some(item), key)),
+        _ => None,
+    }
+}
+
 fn offset(unit: u32) -> usize {
     ((unit >> 10) << ((unit & (1 << 9)) >> 6)) as usize
 }
@@ -137,7 +175,7 @@ mod tests {
         // A trie of the root alone replaces nothing.
         let map = Charsmap::new(&[4, 0, 0, 0, 0, 0, 0, 0]).expect("a map");
         let mut out = String::new();
-        map.map("a é\r\nb\0", &[false; 128], &mut out);
+        map.map("a é\r\nb\0", &mut out);
         assert_eq!(out, "a é\r\nb\0");
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Tokens {
 impl Tokens {
     /// No tokens yet; room for those of `bytes` bytes of ordinary text.
     pub fn with_room(bytes: usize, wants_lengths: bool) -> Self {
-        let room = bytes / 4 + 16;
+        let room = bytes / 3 + 16;
         Self {
             ids: Vec::with_capacity(room),
             lengths: Vec::with_capacity(if wants_lengths { room } else { 0 }),

@@ -26,7 +26,8 @@ struct ByteLevel {
     add_prefix_space: bool,
     pattern: Pattern,
     tokens: Option<AddedTokens>,
-    bytes: [u32; 256],
+    /// Token of each byte; without one, the byte is left out.
+    bytes: [Option<u32>; 256],
     merges: Merges,
     /// Words that are tokens whatever the merges say (`ignore_merges`).
     whole: Option<FxHashMap<Box<[u8]>, u32>>,
@@ -52,14 +53,21 @@ pub(super) fn compile(parts: Parts<'_>) -> Result<Box<dyn Family>, String> {
     }
     let (pattern, add_prefix_space) = Pattern::of(parts.inner.get_pre_tokenizer())?;
     let vocab = model.get_vocab();
-    let mut bytes = [u32::MAX; 256];
-    for (byte, id) in (0..=u8::MAX).zip(&mut bytes) {
-        let name = ByteTokens::character(byte).to_string();
-        match vocab.get(&name) {
-            Some(&found) => *id = found,
-            // Bytes that UTF-8 does not use.
-            None if matches!(byte, 0xC0 | 0xC1 | 0xF5..) => (),
-            None => return Err(format!("byte {byte:#04x} is no token")),
+    let nfc = is_nfc(parts.inner.get_normalizer())?;
+    let bytes = std::array::from_fn(|byte| {
+        let name = ByteTokens::character(byte as u8).to_string();
+        vocab.get(&name).copied()
+    });
+    if let Some(missing) = (0..=u8::MAX).find(|&byte| is_missing(&bytes, byte)) {
+        let reason = if model.unk_token.is_some() || model.byte_fallback {
+            "other tokens stand for it"
+        } else if nfc || add_prefix_space {
+            "the text is changed before"
+        } else {
+            ""
+        };
+        if !reason.is_empty() {
+            return Err(format!("byte {missing:#04x} is no token, and {reason}"));
         }
     }
     let whole = model.ignore_merges.then(|| {
@@ -75,7 +83,7 @@ pub(super) fn compile(parts: Parts<'_>) -> Result<Box<dyn Family>, String> {
         !tokens.any(|token| token.rstrip || spaced(&token.pattern))
     });
     Ok(Box::new(ByteLevel {
-        nfc: is_nfc(parts.inner.get_normalizer())?,
+        nfc,
         add_prefix_space,
         pattern,
         merges: Merges::read(&vocab, parts.contents)?,
@@ -84,6 +92,12 @@ pub(super) fn compile(parts: Parts<'_>) -> Result<Box<dyn Family>, String> {
         whole,
         cuts,
     }))
+}
+
+/// Whether a byte of some text has no token.
+fn is_missing(bytes: &[Option<u32>; 256], byte: u8) -> bool {
+    let is_used = !matches!(byte, 0xC0 | 0xC1 | 0xF5..);
+    is_used && bytes[usize::from(byte)].is_none()
 }
 
 /// Whether the normalizer is NFC; the only other one that is known is none.
@@ -108,7 +122,13 @@ impl Family for ByteLevel {
         } else {
             ""
         };
-        format!("byte-level BPE: {nfc}{} words{prefix}", self.pattern.name())
+        let missing = (0..=u8::MAX).filter(|&byte| is_missing(&self.bytes, byte));
+        let left_out = match missing.count() {
+            0 => String::new(),
+            count => format!(", {count} bytes without a token left out"),
+        };
+        let words = self.pattern.name();
+        format!("byte-level BPE: {nfc}{words} words{prefix}{left_out}")
     }
 
     fn encode(&self, section: Section<'_>, worker: &mut Worker, out: &mut Tokens) {
@@ -271,17 +291,24 @@ impl ByteLevel {
     fn encode_word(&self, word: &[u8], key: Option<u128>, worker: &mut Worker, out: &mut Tokens) {
         let scratch = &mut worker.merging;
         scratch.clear();
+        let mut left_out = 0;
         match self.whole.as_ref().and_then(|whole| whole.get(word)) {
             Some(&id) => scratch.push(id, word.len() as u32),
             None => {
                 for &byte in word {
-                    scratch.push(self.bytes[usize::from(byte)], 1);
+                    match self.bytes[usize::from(byte)] {
+                        Some(id) => scratch.push(id, 1 + std::mem::take(&mut left_out)),
+                        None => left_out += 1,
+                    }
                 }
                 self.merges.apply(scratch);
             }
         }
         out.extend(&scratch.ids, &scratch.lengths);
-        if let Some(key) = key {
+        out.skip(left_out);
+        if let Some(key) = key
+            && left_out == 0
+        {
             worker.cache.put(key, &scratch.ids, &scratch.lengths);
         }
     }

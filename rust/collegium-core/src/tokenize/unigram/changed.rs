@@ -27,7 +27,7 @@ impl Words {
         let mut marked = std::mem::take(&mut worker.lattice.pieces);
         mapped.clear();
         match &self.charsmap {
-            Some(map) => map.map(text, &self.unmapped, &mut mapped),
+            Some(map) => map.map(text, &mut mapped),
             None => mapped.push_str(text),
         }
         let mut normalized = mapped.as_str();
@@ -89,7 +89,7 @@ impl Words {
         let mut changes = std::mem::take(&mut worker.lattice.changes);
         changes.clear();
         match &self.charsmap {
-            Some(map) => map.map(text, &self.unmapped, &mut changes),
+            Some(map) => map.map(text, &mut changes),
             None => changes.keep(text),
         }
         let mut aligned = Aligned::default();

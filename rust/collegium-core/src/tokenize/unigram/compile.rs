@@ -62,19 +62,12 @@ pub(in crate::tokenize) fn compile(parts: &Parts<'_>) -> Result<Box<dyn Family>,
     if !spaces_go {
         return Err("runs of spaces are kept".to_owned());
     }
-    let charsmap = has_map.then(|| charsmap(parts.contents)).transpose()?;
-    let unmapped = std::array::from_fn(|code| {
-        let text = char::from(code as u8).to_string();
-        // A carriage return joins with the line feed after it.
-        code != usize::from(b'\r')
-            && charsmap
-                .as_ref()
-                .is_none_or(|map| map.replacement(&text).is_none())
-    });
+    let charsmap = has_map.then(|| Charsmap::of(parts.contents)).transpose()?;
+    let classes = classes(charsmap.as_ref());
     Ok(Box::new(Words {
-        classes: classes(charsmap.as_ref(), &unmapped),
+        is_usual: is_usual(&classes),
+        classes,
         model: unigram,
-        unmapped,
         charsmap,
         rules,
         mark,
@@ -143,26 +136,7 @@ fn normalizer_rules(normalizer: Option<&NormalizerWrapper>) -> Result<(bool, Rul
     Ok((has_map, rules))
 }
 
-/// The map of the file; the crate keeps its own to itself.
-fn charsmap(contents: &Value) -> Result<Charsmap, String> {
-    let text = find(contents.get("normalizer"), "precompiled_charsmap")
-        .and_then(Value::as_str)
-        .ok_or("the character map is missing")?;
-    let blob = base64::decode(text).map_err(|error| format!("the character map: {error}"))?;
-    Charsmap::new(&blob).ok_or_else(|| "the character map cannot be read".to_owned())
-}
-
-fn find<'a>(value: Option<&'a Value>, key: &str) -> Option<&'a Value> {
-    match value? {
-        Value::Object(entries) => entries
-            .get(key)
-            .or_else(|| entries.values().find_map(|entry| find(Some(entry), key))),
-        Value::Array(items) => items.iter().find_map(|item| find(Some(item), key)),
-        _ => None,
-    }
-}
-
-fn classes(charsmap: Option<&Charsmap>, unmapped: &[bool; 128]) -> [Class; 256] {
+fn classes(charsmap: Option<&Charsmap>) -> [Class; 256] {
     std::array::from_fn(|code| {
         let Some(byte) = u8::try_from(code).ok().filter(u8::is_ascii) else {
             return Class::Changed;
@@ -173,8 +147,17 @@ fn classes(charsmap: Option<&Charsmap>, unmapped: &[bool; 128]) -> [Class; 256] 
             None if byte == b' ' => Class::Space,
             Some(" ") => Class::Space,
             // Other white space may split words, or go at the end.
-            None if unmapped[code] && !char::from(byte).is_whitespace() => Class::Plain,
+            None if !char::from(byte).is_whitespace() => Class::Plain,
             _ => Class::Changed,
         }
     })
+}
+
+fn is_usual(classes: &[Class; 256]) -> bool {
+    let class = |byte: u8| classes[usize::from(byte)];
+    (b'!'..=b'~').all(|byte| class(byte) == Class::Plain)
+        && class(b' ') == Class::Space
+        && class(b'\n') == Class::Space
+        && (0..b' ').all(|byte| class(byte) != Class::Plain)
+        && class(0x7F) != Class::Space
 }

@@ -32,6 +32,9 @@ enum Class {
 /// Words that are looked for at the same time.
 const BATCH: usize = 16;
 
+/// Bytes that are compared at once.
+const CHUNK: usize = 64;
+
 /// A word of a section, and the spaces before it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Word {
@@ -58,8 +61,8 @@ pub(super) struct Lattice {
 struct Words {
     model: Unigram,
     classes: [Class; 256],
-    /// Which ASCII bytes the character map leaves alone.
-    unmapped: [bool; 128],
+    /// Whether printable ASCII is [`Class::Plain`], and a space or line feed [`Class::Space`].
+    is_usual: bool,
     charsmap: Option<Charsmap>,
     rules: Rules,
     /// Id of `▁`.
@@ -92,26 +95,26 @@ impl Family for Words {
     }
 
     fn encode(&self, section: Section<'_>, worker: &mut Worker, out: &mut Tokens) {
-        let text = section.text;
-        let is_plain = |&byte: &u8| self.classes[usize::from(byte)] != Class::Changed;
-        if text.as_bytes().iter().all(is_plain) {
-            self.encode_plain(text, worker, out);
-        } else if out.wants_lengths() {
-            self.encode_aligned(text, worker, out);
-        } else {
-            self.encode_changed(text, worker, out);
+        let mut rest = section.text;
+        // Only the words around what changes take the long way.
+        while let Some(changed) = self.first_changed(rest.as_bytes()) {
+            let before = (1..changed).rev().find(|&at| self.can_cut(rest, at));
+            let (plain, from) = rest.split_at(before.unwrap_or(0));
+            let end = self.cut(from, changed - plain.len());
+            let (part, after) = from.split_at(end.unwrap_or(from.len()));
+            self.encode_plain(plain, worker, out);
+            if out.wants_lengths() {
+                self.encode_aligned(part, worker, out);
+            } else {
+                self.encode_changed(part, worker, out);
+            }
+            rest = after;
         }
+        self.encode_plain(rest, worker, out);
     }
 
-    /// At a space between two letters, which starts a word whatever stands around it.
     fn cut(&self, text: &str, near: usize) -> Option<usize> {
-        let bytes = text.as_bytes();
-        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() && self.class(byte) == Class::Plain;
-        if self.class(b' ') != Class::Space {
-            return None;
-        }
-        (near.max(1)..bytes.len().saturating_sub(1))
-            .find(|&at| bytes[at] == b' ' && is_letter(bytes[at - 1]) && is_letter(bytes[at + 1]))
+        (near.max(1)..text.len()).find(|&at| self.can_cut(text, at))
     }
 }
 
@@ -120,8 +123,46 @@ impl Words {
         self.classes[usize::from(byte)]
     }
 
+    /// Whether this is a space between two letters, which starts a word whatever stands around it.
+    fn can_cut(&self, text: &str, at: usize) -> bool {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() && self.class(byte) == Class::Plain;
+        match text.as_bytes().get(at - 1..) {
+            Some(&[left, b' ', right, ..]) => {
+                self.class(b' ') == Class::Space && is_letter(left) && is_letter(right)
+            }
+            _ => false,
+        }
+    }
+
+    fn first_changed(&self, text: &[u8]) -> Option<usize> {
+        let mut done = 0;
+        if self.is_usual {
+            let is_odd = |byte: u8| (byte < b' ') & (byte != b'\n') | (byte > b'~');
+            // Without a branch for each byte, many are compared at once.
+            let odd = |chunk: &[u8]| chunk.iter().fold(false, |odd, &byte| odd | is_odd(byte));
+            let chunks = text.chunks(CHUNK);
+            done = CHUNK * chunks.take_while(|chunk| !odd(chunk)).count();
+        }
+        let is_changed = |&byte: &u8| self.class(byte) == Class::Changed;
+        let rest = text.get(done..).unwrap_or_default();
+        rest.iter().position(is_changed).map(|at| done + at)
+    }
+
     /// A section of plain bytes and spaces only.
     fn encode_plain(&self, text: &str, worker: &mut Worker, out: &mut Tokens) {
+        if out.wants_lengths() {
+            self.encode_plain_for::<true>(text, worker, out);
+        } else {
+            self.encode_plain_for::<false>(text, worker, out);
+        }
+    }
+
+    fn encode_plain_for<const LENGTHS: bool>(
+        &self,
+        text: &str,
+        worker: &mut Worker,
+        out: &mut Tokens,
+    ) {
         let bytes = text.as_bytes();
         let mut batch = [Word::default(); BATCH];
         let mut at = 0;
@@ -134,34 +175,50 @@ impl Words {
                     at += 1;
                 }
                 word.start = at;
-                while at < bytes.len() && self.class(bytes[at]) == Class::Plain {
-                    at += 1;
+                match self.is_usual.then(|| short_word(bytes, at)).flatten() {
+                    Some((length, key)) => {
+                        at += length;
+                        word.key = Some(key);
+                    }
+                    None => {
+                        while at < bytes.len() && self.class(bytes[at]) == Class::Plain {
+                            at += 1;
+                        }
+                        word.key = WordCache::key(bytes, word.start, at);
+                    }
                 }
                 word.end = at;
-                word.key = WordCache::key(bytes, word.start, at);
                 if let Some(key) = word.key {
                     worker.cache.prefetch(key);
                 }
                 count += 1;
             }
             for word in &batch[..count] {
-                out.skip((word.start - word.spaces) as u32);
+                if LENGTHS {
+                    out.skip((word.start - word.spaces) as u32);
+                }
                 // There is no word after spaces at the end.
                 if word.start < word.end {
-                    self.encode_plain_word(text, word, worker, out);
+                    self.encode_plain_word::<LENGTHS>(text, word, worker, out);
                 }
             }
         }
     }
 
-    #[inline]
-    fn encode_plain_word(&self, text: &str, word: &Word, worker: &mut Worker, out: &mut Tokens) {
+    #[inline(always)]
+    fn encode_plain_word<const LENGTHS: bool>(
+        &self,
+        text: &str,
+        word: &Word,
+        worker: &mut Worker,
+        out: &mut Tokens,
+    ) {
         let first = out.len();
         match word.key.and_then(|key| worker.cache.get(key)) {
-            Some(slots) => out.push_slots(slots),
+            Some(slots) => out.push_slots_with::<LENGTHS>(slots),
             None => self.encode_new_word(&text[word.start..word.end], word.key, worker, out),
         }
-        if out.wants_lengths() {
+        if LENGTHS {
             let bytes = text.as_bytes();
             if word.start == 0 || self.rules.white_space_splits {
                 self.share_first_character(&bytes[word.start..], first, out);
@@ -241,6 +298,23 @@ impl Words {
             *next += 1;
         }
     }
+}
+
+/// Length and key of the word at `start` in a text of printable ASCII and white space, if it has 1
+/// to 15 bytes and the text goes on long enough. It is found without a branch for each byte.
+#[inline(always)]
+fn short_word(text: &[u8], start: usize) -> Option<(usize, u128)> {
+    const TOP: u128 = u128::from_le_bytes([0x80; 16]);
+    const PRINTABLE: u128 = u128::from_le_bytes([0x80 - 0x21; 16]);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(text.get(start..start + 16)?);
+    let block = u128::from_le_bytes(bytes);
+    // The top bit of each byte tells whether it is more than a space; no sum carries.
+    let spaces = !(block + PRINTABLE) & TOP;
+    let length = (spaces.trailing_zeros() / 8) as usize;
+    (1..16)
+        .contains(&length)
+        .then(|| (length, WordCache::mask(block, length)))
 }
 
 /// Tokens of a word that begins with a mark of no length.
