@@ -96,6 +96,7 @@ class Worker:
         count = str(threads)
         variables = {"RAYON_NUM_THREADS": count, "COLLEGIUM_NUM_THREADS": count}
         variables["TOKENIZERS_PARALLELISM"] = "false"
+        self.package = package
         self.process = subprocess.Popen(
             [sys.executable, str(WORKER), package, str(path), str(work)],
             stdin=subprocess.PIPE,
@@ -115,7 +116,10 @@ class Worker:
         assert self.process.stdin
         self.process.stdin.write(" ".join(map(str, words)) + "\n")
         self.process.stdin.flush()
-        return self.answer()
+        found = self.answer()
+        if "error" in found:
+            raise SystemExit(f"{self.package}, {' '.join(map(str, words))}: {found['error']}")
+        return found
 
     def close(self) -> None:
         assert self.process.stdin

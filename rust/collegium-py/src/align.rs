@@ -34,10 +34,10 @@ struct Copy {
 impl Copy {
     fn of(columns: &Columns<'_>) -> PyResult<Self> {
         Ok(Self {
-            offsets: copied(Some(&columns.0))?.unwrap_or_default(),
-            lengths: copied(Some(&columns.1))?.unwrap_or_default(),
-            uncertain: copied(Some(&columns.2))?.unwrap_or_default(),
-            outside: copied(Some(&columns.3))?.unwrap_or_default(),
+            offsets: copied(&columns.0)?,
+            lengths: copied(&columns.1)?,
+            uncertain: copied(&columns.2)?,
+            outside: copied(&columns.3)?,
         })
     }
 

@@ -50,9 +50,7 @@ impl Views<'_> {
     }
 }
 
-/// A copy of an optional array, so that nobody can write to it while the GIL is released.
-pub fn copied<T: numpy::Element + Copy>(
-    array: Option<&PyReadonlyArray1<'_, T>>,
-) -> PyResult<Option<Vec<T>>> {
-    Ok(array.map(|array| array.to_vec()).transpose()?)
+/// A copy of an array, so that nobody can write to it while the GIL is released.
+pub fn copied<T: numpy::Element + Copy>(array: &PyReadonlyArray1<'_, T>) -> PyResult<Vec<T>> {
+    Ok(array.to_vec()?)
 }

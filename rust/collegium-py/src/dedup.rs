@@ -50,10 +50,13 @@ impl Input {
                 .map(|answers| Texts::read("answers", answers))
                 .transpose()?,
             ids: ids.map(|ids| Column::read("ids", ids)).transpose()?,
-            verified: copied(verified.as_ref())?,
-            quality: copied(quality.as_ref())?,
-            teacher_rank: copied(teacher_rank.as_ref())?,
-            tokens: copied(token_ids.as_ref())?.zip(copied(token_offsets.as_ref())?),
+            verified: verified.as_ref().map(copied).transpose()?,
+            quality: quality.as_ref().map(copied).transpose()?,
+            teacher_rank: teacher_rank.as_ref().map(copied).transpose()?,
+            tokens: match (&token_ids, &token_offsets) {
+                (Some(ids), Some(offsets)) => Some((copied(ids)?, copied(offsets)?)),
+                _ => None,
+            },
         })
     }
 

@@ -72,8 +72,7 @@ pub fn encode_rows<'py>(
     let questions = without_nulls(py, "questions", questions.views())?;
     let texts = Texts::read("targets", targets)?;
     let texts = without_nulls(py, "targets", texts.views())?;
-    let places = copied(Some(&question_of))?.zip(copied(Some(&form_of))?);
-    let (question_of, form_of) = places.unwrap_or_default();
+    let (question_of, form_of) = (copied(&question_of)?, copied(&form_of)?);
     if question_of.len() != texts.len() || form_of.len() != texts.len() {
         let message = format!(
             "{} targets, but {} question_of and {} form_of",

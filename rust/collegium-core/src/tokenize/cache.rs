@@ -17,6 +17,20 @@ pub(super) const LENGTH_SHIFT: u32 = 24;
 pub(super) const LENGTH_MASK: u32 = 0xF;
 pub(super) const COUNT_SHIFT: u32 = 28;
 
+/// Words that are looked for at the same time, so that one does not wait for the memory of another.
+pub(super) const BATCH: usize = 16;
+
+/// A word of a text, to be looked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Word {
+    /// First byte.
+    pub start: usize,
+    /// End.
+    pub end: usize,
+    /// Its key, if it is short.
+    pub key: Option<u128>,
+}
+
 /// Words that a worker's cache holds: 2 MB.
 const WORDS: usize = 1 << 16;
 
@@ -114,12 +128,11 @@ impl WordCache {
         Some(&entries[0].slots)
     }
 
-    /// Begin to load what [`WordCache::get`] will look at.
+    /// Begin to load what [`WordCache::get`] will look at; nothing waits for it.
     #[inline(always)]
     pub fn prefetch(&self, key: u128) {
-        if let Some(Bucket([first, _])) = self.buckets.get(self.bucket(key)) {
-            // A load that nothing waits for.
-            std::hint::black_box(first.slots[0]);
+        if let Some(bucket) = self.buckets.get(self.bucket(key)) {
+            prefetch(bucket);
         }
     }
 
@@ -142,6 +155,20 @@ impl WordCache {
         }
     }
 }
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+#[allow(unsafe_code)]
+fn prefetch<T>(place: &T) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: every x86-64 processor has the instruction, and it changes nothing that a program
+    // can see, whatever the address; this one is that of a reference.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn prefetch<T>(_place: &T) {}
 
 /// `MASKS[n]` keeps the first n bytes.
 const MASKS: [u128; 16] = {

@@ -101,7 +101,7 @@ impl Tokenizer {
         let tasks = self.tasks(texts, parallel::width()?);
         let parts = parallel::map(&tasks, |task| self.run(task, texts, wanted))?;
         let parts = parts.into_iter().collect::<Result<Vec<Part>>>()?;
-        Ok(join(parts, texts.len(), lengths))
+        join(parts, texts.len(), lengths)
     }
 
     /// Divide the texts among `threads` threads.
@@ -261,36 +261,61 @@ fn cut(plan: &Plan, text: &str, row: usize, share: usize, tasks: &mut Vec<Task>)
     });
 }
 
-fn join(mut parts: Vec<Part>, rows: usize, lengths: bool) -> Encoded {
+fn join(mut parts: Vec<Part>, rows: usize, lengths: bool) -> Result<Encoded> {
     let mut offsets = Vec::with_capacity(rows + 1);
     offsets.push(0);
     if let [part] = parts.as_mut_slice() {
         offsets.extend(part.ends.iter().map(|&end| end as i64));
         let tokens = std::mem::take(&mut part.tokens);
-        return Encoded {
+        return Ok(Encoded {
             ids: tokens.ids,
             offsets,
             byte_lengths: lengths.then_some(tokens.lengths),
-        };
+        });
     }
-    let total = parts.iter().map(|part| part.tokens.len()).sum();
-    let mut ids: Vec<u32> = Vec::with_capacity(total);
-    let mut byte_lengths = Vec::with_capacity(if lengths { total } else { 0 });
-    let mut waiting = Waiting::default();
-    for part in parts {
-        offsets.extend(part.ends.iter().map(|&end| (ids.len() + end) as i64));
-        ids.extend_from_slice(&part.tokens.ids);
-        if lengths {
-            let first = byte_lengths.len();
-            byte_lengths.extend_from_slice(&part.tokens.lengths);
-            waiting.settle(&part, first, &mut byte_lengths);
+    let mut total = 0;
+    for part in &parts {
+        offsets.extend(part.ends.iter().map(|&end| (total + end) as i64));
+        total += part.tokens.len();
+    }
+    let mut byte_lengths = None;
+    if lengths {
+        let mut all = joined(&mut parts, total, |tokens| &mut tokens.lengths)?;
+        let mut waiting = Waiting::default();
+        let mut first = 0;
+        for part in &parts {
+            let end = first + part.tokens.len();
+            waiting.settle(part, first, &mut all[..end]);
+            first = end;
         }
+        byte_lengths = Some(all);
     }
-    Encoded {
-        ids,
+    Ok(Encoded {
+        ids: joined(&mut parts, total, |tokens| &mut tokens.ids)?,
         offsets,
-        byte_lengths: lengths.then_some(byte_lengths),
+        byte_lengths,
+    })
+}
+
+/// One column of all parts, end to end; the parts lose it. Threads share even this, since fresh
+/// memory is slow to write to.
+fn joined(
+    parts: &mut [Part],
+    total: usize,
+    column: impl Fn(&mut Tokens) -> &mut Vec<u32> + Sync,
+) -> Result<Vec<u32>> {
+    let mut all = vec![0; total];
+    let mut rest = all.as_mut_slice();
+    let mut places = Vec::with_capacity(parts.len());
+    for part in parts {
+        let (place, after) = std::mem::take(&mut rest).split_at_mut(part.tokens.len());
+        places.push((place, part));
+        rest = after;
     }
+    parallel::for_each(&mut places, |(place, part)| {
+        place.copy_from_slice(&std::mem::take(column(&mut part.tokens)));
+    })?;
+    Ok(all)
 }
 
 /// Bytes of a long text that no token of one part covers: they go to the first token of the next

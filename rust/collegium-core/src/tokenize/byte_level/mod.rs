@@ -9,7 +9,7 @@ use tokenizers::{ModelWrapper, NormalizedString, NormalizerWrapper};
 use super::added::{AddedTokens, Piece};
 use super::bpe::Merges;
 use super::byte_lengths::byte_lengths;
-use super::cache::WordCache;
+use super::cache::{BATCH, Word, WordCache};
 use super::classes::{UNSTABLE, class};
 use super::plan::{Family, Parts, Section};
 use super::token_bytes::ByteTokens;
@@ -268,20 +268,31 @@ impl ByteLevel {
         worker: &mut Worker,
         out: &mut Tokens,
     ) {
+        let mut batch = [Word::default(); BATCH];
         let mut start = 0;
         while start < text.len() {
-            let (end, key) = match plain_word(text, start) {
-                Some((length, key)) => (start + length, Some(key)),
-                None => {
-                    let end = W::end(text, start);
-                    (end, WordCache::key(text, start, end))
+            let mut count = 0;
+            while start < text.len() && count < BATCH {
+                let (end, key) = match plain_word(text, start) {
+                    Some((length, key)) => (start + length, Some(key)),
+                    None => {
+                        let end = W::end(text, start);
+                        (end, WordCache::key(text, start, end))
+                    }
+                };
+                if let Some(key) = key {
+                    worker.cache.prefetch(key);
                 }
-            };
-            match key.and_then(|key| worker.cache.get(key)) {
-                Some(slots) => out.push_slots_with::<LENGTHS>(slots),
-                None => self.encode_word(&text[start..end], key, worker, out),
+                batch[count] = Word { start, end, key };
+                count += 1;
+                start = end;
             }
-            start = end;
+            for &Word { start, end, key } in &batch[..count] {
+                match key.and_then(|key| worker.cache.get(key)) {
+                    Some(slots) => out.push_slots_with::<LENGTHS>(slots),
+                    None => self.encode_word(&text[start..end], key, worker, out),
+                }
+            }
         }
     }
 

@@ -12,7 +12,7 @@ pub(super) use compile::compile;
 use std::collections::HashMap;
 
 use super::bpe::{MergeScratch, Merges};
-use super::cache::WordCache;
+use super::cache::{BATCH, Word, WordCache};
 use super::plan::{Family, Section};
 use super::tokens::Tokens;
 use super::worker::Worker;
@@ -20,17 +20,6 @@ use cuts::Cuts;
 use searched::Searched;
 
 const MARK: char = '▁';
-
-/// Words that are looked for at the same time.
-const BATCH: usize = 16;
-
-/// A word of a section.
-#[derive(Debug, Clone, Copy, Default)]
-struct Word {
-    start: usize,
-    end: usize,
-    key: Option<u128>,
-}
 
 /// Which sections get a mark at their beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ pub(super) use model::width;
 
 use tokenizers::{NormalizerWrapper, PreTokenizerWrapper};
 
-use super::cache::WordCache;
+use super::cache::{BATCH, WordCache};
 use super::charsmap::Charsmap;
 use super::plan::{Family, Section};
 use super::token_bytes::ByteTokens;
@@ -28,9 +28,6 @@ enum Class {
     /// Anything else: the section takes the long way.
     Changed,
 }
-
-/// Words that are looked for at the same time.
-const BATCH: usize = 16;
 
 /// Bytes that are compared at once.
 const CHUNK: usize = 64;
