@@ -3,19 +3,20 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use serde_json::Value;
+
+use super::pairs::{NO_MERGE, Pairs};
 
 /// Words of more symbols are merged with a heap; the plain search is quadratic.
 const SHORT: usize = 48;
-const NO_MERGE: (u32, u32) = (u32::MAX, 0);
 const END: u32 = u32::MAX;
 
 /// Which pairs of tokens merge, into what, and in which order.
 #[derive(Debug)]
 pub(super) struct Merges {
     /// (left, right) to (rank, merged).
-    pairs: FxHashMap<u64, (u32, u32)>,
+    pairs: Pairs,
     /// Neighbouring symbols that some merge joins; no token lies across others. `None`: not known.
     bridges: Option<FxHashSet<u64>>,
 }
@@ -56,7 +57,7 @@ impl Merges {
     ///
     /// What is unusual about them, in words.
     pub fn read(vocab: &HashMap<String, u32>, contents: &Value) -> Result<Self, String> {
-        let mut pairs = FxHashMap::default();
+        let mut pairs = Vec::new();
         let mut bridges = Some(FxHashSet::default());
         let unknown = contents.pointer("/model/unk_token").and_then(Value::as_str);
         for (rank, merge) in Self::listed(contents)?.enumerate() {
@@ -81,9 +82,12 @@ impl Merges {
                 bridges.insert(pair_key(last, first));
             }
             // Of a pair that is listed twice, the later rank counts.
-            pairs.insert(pair_key(id(left)?, id(right)?), (rank as u32, merged));
+            pairs.push((pair_key(id(left)?, id(right)?), (rank as u32, merged)));
         }
-        Ok(Self { pairs, bridges })
+        Ok(Self {
+            pairs: Pairs::new(&pairs),
+            bridges,
+        })
     }
 
     /// The two sides of each merge, by rank.
@@ -120,8 +124,7 @@ impl Merges {
 
     #[inline]
     fn pair(&self, left: u32, right: u32) -> (u32, u32) {
-        let found = self.pairs.get(&pair_key(left, right));
-        found.copied().unwrap_or(NO_MERGE)
+        self.pairs.get(pair_key(left, right))
     }
 
     /// Merge the symbols of `word` in place.

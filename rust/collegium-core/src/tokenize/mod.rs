@@ -13,6 +13,7 @@ mod encode;
 mod ends;
 mod fallback;
 mod file;
+mod pairs;
 mod plan;
 mod spm;
 mod token_bytes;
