@@ -113,6 +113,9 @@ class GraphSection(Section):
     """Use only the first right paths."""
     weights: dict[NodeKind, float] = {}
     """Loss weight of a kind, in place of its usual one; wrong text is never learnt."""
+    apart: Literal["keep", "reject"] = "keep"
+    """Graphs with a thought that changes the tokens of the text before it (E16): used, each text
+    with the tokens that it has alone, or left out; counted either way."""
     mode: Literal["linear", "primary", "paths"] = "linear"
     """What stands before a thought with several parents: all its ancestors, its primary parent's
     line, or each parent's line in a copy of its own."""

@@ -134,7 +134,7 @@ def test_models_with_windows_train_on_the_paths_and_say_so(
 
 def test_encoder_decoder_paths(sequences: list[EncodedSequence]) -> None:
     trees, _ = encode_trees(*branch_graphs(sequences, OBJECTIVES), OBJECTIVES)
-    paths = encoder_paths(trees[0], eos=1, decoder_start=0)
+    paths = encoder_paths(trees[0], decoder_start=0)
     batch = Collator(OBJECTIVES, 0, encoder=True)(paths, [[n] for n in range(len(paths))])
     assert batch.encoder_mask is not None
     assert batch.input_ids[:, 0].eq(0).all()

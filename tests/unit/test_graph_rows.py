@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from collegium.errors import ArgumentError
 from collegium.example import Example, Rationale
 from collegium.graphs import Edge, Structure, ThoughtGraph
+from collegium.graphs.context import thought_tokens
 from collegium.graphs.linear import TAGS
+from collegium.objectives import graph_rows
 from collegium.objectives.formats import PromptFormat
 from collegium.objectives.graph_rows import GraphChoice, graph_nodes, graph_tokens, path_sequences
 from collegium.objectives.graph_texts import with_graph_texts
 from collegium.objectives.prompts import SpecialIds
-from collegium.objectives.trees import encode_trees, linearise
+from collegium.objectives.trees import encode_trees, encoder_paths, linearise
 from collegium.tasks import open_task
 from collegium.tasks.wordproblems_graph import GRAPH_WORDS
 from collegium.tokenizer import Tokenizer
@@ -134,6 +139,75 @@ def test_choices(eggs: ThoughtGraph, words) -> None:
     heavy = GraphChoice(weights={"answer": 2.0, "misconception": 5.0})
     weights = {n.weight for n in encode(eggs, words, choice=heavy)[1][0]}
     assert weights == {0.0, 0.5, 1.0, 2.0}
+
+
+def test_an_encoder_reads_the_prompts_and_a_decoder_the_paths(eggs: ThoughtGraph, words) -> None:
+    tokenizer, special = words
+    graph = tree(eggs)
+    ids, rows, counts = encode(graph, words, kind="encoder-decoder")
+    assert ids == ["q", "q"] and counts.graphs == 1
+    prompts = {
+        (*tokenizer.encode_batch([text], add_special_tokens=False).ids.tolist(), special.eos)
+        for text in (f"{graph.problem} predict:", f"{graph.problem} explain:")
+    }
+    trees, made = encode_trees(ids, graph_tokens_of(rows), tuple(NAMES))
+    paths = [p for t in trees for p in encoder_paths(t, decoder_start=special.decoder_first)]
+    sequences = list(path_sequences(ids, rows, NAMES, decoder_start=special.decoder_first))
+    for items in (paths, sequences):
+        assert {tuple(item.encoder_ids or ()) for item in items} == prompts
+        assert all(item.input_ids[0] == special.pad for item in items)
+    assert {tuple(p.input_ids.tolist()) for p in paths} == {tuple(s.input_ids) for s in sequences}
+    for item in sequences:
+        followed = [*item.input_ids[1:], special.eos]
+        assert [followed[src] for src in item.edge_src] == item.edge_target
+    # Each thought is learnt once, as a decoder-only student learns it.
+    alike = encode_trees(*token_graphs(encode(graph, words)), tuple(NAMES))[0]
+    learnt = [sorted(map(int, np.concatenate([t.edge_target for t in g]))) for g in (paths, alike)]
+    assert learnt[0] == learnt[1] and len(learnt[0]) == made.target_tokens
+
+
+def test_tokens_are_those_of_the_plain_text(eggs: ThoughtGraph) -> None:
+    """A tokenizer that marks beginnings: deeper thoughts, too, take the marks of their place."""
+    structure = Structure(tree(eggs))
+    nodes = structure.graph.nodes
+
+    def marked(texts: Sequence[str]) -> list[list[int]]:
+        return [list(map(ord, "_" + text)) for text in texts]
+
+    found = thought_tokens(structure, marked)
+    assert not found.problems and found.joined == len(found.ids) - 2
+    for path in structure.paths():
+        own = [found.ids[i] for i in path if nodes[i].kind != "problem"]
+        text = "\n".join(nodes[i].text for i in path if nodes[i].kind != "problem")
+        assert list(itertools.chain(*own)) == marked([text])[0]
+
+
+def test_texts_that_run_into_each_other_are_named(eggs: ThoughtGraph, words, monkeypatch) -> None:
+    def across(texts: Sequence[str]) -> list[list[int]]:
+        """Line breaks become one token with the letter behind them."""
+        found = [[*map(ord, text)] for text in texts]
+        for ids in found:
+            for k in range(len(ids) - 1, 0, -1):
+                if ids[k - 1] == ord("\n"):
+                    ids[k - 1 : k + 1] = [1000 + ids[k]]
+        return found
+
+    graph = tree(eggs)
+    problems = thought_tokens(Structure(graph), across).problems
+    assert {p.code for p in problems} == {"E16"} and len(problems) > 3
+    assert graph.node(problems[0].node or "") and problems[0].other
+    assert f"end {problems[0].other!r} with a sign" in problems[0].fix
+    monkeypatch.setattr(graph_rows, "_encode", lambda tokenizer, texts: across(texts))
+    counts = encode(graph, words)[2]
+    assert counts.graphs == 1 and counts.apart == len(problems)
+    assert "E16 nodes[" in counts.first_apart
+    counts = encode(graph, words, choice=GraphChoice(keep_apart=False))[2]
+    assert counts.graphs == 0 and counts.dropped["E16"] == 1
+
+
+def token_graphs(found):
+    ids, rows, _ = found
+    return ids, graph_tokens_of(rows)
 
 
 def test_rows_need_the_marker_behind(eggs: ThoughtGraph, words) -> None:

@@ -11,6 +11,8 @@ import pytest
 from collegium.errors import RecipeError
 from collegium.example import Example
 from collegium.graphs import BELUGA, Policy, ThoughtGraph, validate
+from collegium.pipeline.annotate import annotate, graph_counts
+from collegium.pipeline.progress import Silent
 from collegium.tasks import open_task
 from collegium.teachers import build_teacher, read_config
 from collegium.teachers.graphs import Completion, ask_for_graphs, judge
@@ -52,6 +54,7 @@ def test_stages_build_one_graph_and_count_repairs() -> None:
     assert "a2" not in {n.id for n in graph.nodes}, "the wrong answer's path is gone"
     assert graph.teacher is not None
     assert graph.teacher.repairs == {"E07": 1, "P08": 1} and graph.teacher.finish == "length"
+    assert graph_counts([entry], 2) == {"written": 1, "rejected": 1, "E07": 1, "P08": 1}
 
 
 def test_what_cannot_be_used_is_kept_as_text() -> None:
@@ -92,6 +95,7 @@ def test_solvers_write_graphs(tmp_path: Path) -> None:
             assert validate(ThoughtGraph.from_json(entry.graph), BELUGA) == []
             carried += 1
     assert 0 < carried < 20
+    assert sum(teacher.graphs_due(entries) for entries in teacher.annotate(rows)) == carried
     config = read_config("f", {"kind": "formula"})
     with pytest.raises(RecipeError, match="answers that are equations"):
         build_teacher("f", config, task)
@@ -108,5 +112,11 @@ def test_a_local_model_is_asked_in_stages(tmp_path: Path, save_tiny_model) -> No
     answers = teacher.annotate(rows)
     assert [len(entries) for entries in answers] == [1, 1]
     assert all(e.graph is None and not e.parsed for (e,) in answers)
+    summary = annotate(
+        task, {"t": teacher}, tmp_path, tmp_path / "kept",
+        limits={"train": None, "validation": None}, gold_visible=True, progress=Silent(),
+    )  # fmt: skip
+    assert summary["graphs"] == {"t": {"rejected": 4}}  # training and validation questions
+    assert summary["note"].endswith("; t: 0 graphs, 4 rejected")
     plain = build_teacher("t", read_config("t", {**section, "graph": None}), task, device="cpu")
     assert plain.fingerprint() != teacher.fingerprint()

@@ -26,6 +26,7 @@ CODES: dict[str, str] = {
     "E13": "siblings differ",
     "E14": "each misconception has an error analysis or a correction",
     "E15": "the fields and kinds that are demanded are there",
+    "E16": "tokens are the same behind the text before them (seen when rows are made)",
 }
 """Code to what must hold."""
 
@@ -61,7 +62,7 @@ class Policy(BaseModel):
     def _known_codes(cls, actions: dict[str, Action]) -> dict[str, Action]:
         for code in actions:
             if code not in CODES:
-                raise ValueError(f"unknown code {code!r}; known: E01 .. E15")
+                raise ValueError(f"unknown code {code!r}; known: E01 .. E16")
         return actions
 
     def action(self, code: str) -> Action:

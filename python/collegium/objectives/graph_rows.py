@@ -2,7 +2,8 @@
 
 The root holds the question's ids, below it stand the markers (all of weight 0), below the marker
 of ``rationale:<teacher>`` the thoughts of that teacher's graph, below that of ``label`` the answer.
-Every path is a prompt and a plain text, as the student reads and writes them afterwards.
+Every path is a prompt and a plain text, as the student reads and writes them afterwards. An
+encoder-decoder reads each prompt whole, marker included: it gets one graph for each objective.
 """
 
 from __future__ import annotations
@@ -15,21 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from collegium.errors import ArgumentError
 from collegium.example import Example
+from collegium.graphs.context import thought_tokens
 from collegium.graphs.files import graphs_of
 from collegium.graphs.graph import Node, ThoughtGraph
 from collegium.graphs.kinds import NodeKind
 from collegium.graphs.select import with_paths, without_kinds
 from collegium.graphs.structure import Structure
-from collegium.objectives.formats import LABEL, RATIONALE_PREFIX, PromptFormat
+from collegium.objectives.formats import LABEL, RATIONALE_PREFIX, PromptFormat, StudentKind
 from collegium.objectives.prompts import SpecialIds, encode_prompts
 from collegium.objectives.sequences import EncodedSequence
 from collegium.unrolling import GraphTokens, TokenNode
 
 if TYPE_CHECKING:
     from collegium.tokenizer import Tokenizer
-
-BOUNDARY = "\n"
-"""Ends each thought that goes on: a place where tokens end, whatever follows."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,8 @@ class GraphChoice:
     max_paths: int | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
     """Kind to weight, in place of the kind's own; wrong text stays at 0."""
+    keep_apart: bool = True
+    """Whether a graph is used although a thought changes the tokens of the text before it (E16)."""
 
     def of(self, graph: ThoughtGraph) -> ThoughtGraph:
         """Return the part of a graph that is used."""
@@ -64,6 +65,9 @@ class GraphCounts:
     tokens: int = 0
     joined: int = 0
     """Thoughts whose ids depend on the text before them and were taken in its context."""
+    apart: int = 0
+    """Thoughts that change the ids of the text before them (E16)."""
+    first_apart: str = ""
     dropped: Counter[str] = field(default_factory=Counter)
     """Reason to number of rationales or graphs."""
 
@@ -80,10 +84,13 @@ def graph_nodes(
     special: SpecialIds,
     *,
     input_text: Callable[[Example], str],
+    kind: StudentKind = "decoder",
     choice: GraphChoice | None = None,
     max_prompt_tokens: int = 512,
 ) -> tuple[list[str], list[list[TokenNode]], GraphCounts]:
     """Return example ids and the token nodes of each example that has anything to learn.
+
+    For an encoder-decoder an example has one list of nodes for each of its objectives.
 
     Raises:
         ArgumentError: the marker does not stand after the question.
@@ -101,7 +108,7 @@ def graph_nodes(
             form,
             tokenizer,
             special,
-            kind="decoder",
+            kind=kind,
             max_prompt_tokens=max_prompt_tokens,
         )[0]
         for name in objectives
@@ -114,9 +121,10 @@ def graph_nodes(
             for number, name in enumerate(objectives)
             for nodes in _branches(example, name, number, tokenizer, special, choice, counts)
         ]
-        if branches:
+        together = [branches] if kind == "decoder" else _by_objective(branches)
+        for group in filter(None, together):
             ids.append(example.id)
-            rows.append(_rooted(own, branches))
+            rows.append(_rooted(own, group))
     return ids, rows, counts
 
 
@@ -134,12 +142,17 @@ def graph_tokens(
 
 
 def path_sequences(
-    example_ids: Sequence[str], rows: Sequence[Sequence[TokenNode]], objectives: Sequence[str]
+    example_ids: Sequence[str],
+    rows: Sequence[Sequence[TokenNode]],
+    objectives: Sequence[str],
+    *,
+    decoder_start: int | None = None,
 ) -> Iterator[EncodedSequence]:
     """Yield every root-to-leaf path of token trees as a sequence of its own.
 
     What several paths share is read, and learnt, once a path: the usual way to train on several
-    solutions, and the slow counterpart of a packed row.
+    solutions, and the slow counterpart of a packed row. With `decoder_start` (an encoder-decoder)
+    the encoder reads the root, the decoder the rest.
 
     Raises:
         ArgumentError: a node has several parents (its graph is no tree).
@@ -152,9 +165,9 @@ def path_sequences(
             chain = [leaf]
             while nodes[chain[0]].parents:
                 chain.insert(0, nodes[chain[0]].parents[0])
-            ids: list[int] = []
+            ids: list[int] = [] if decoder_start is None else [decoder_start]
             src, targets, weights = [], [], []
-            for node in (nodes[i] for i in chain):
+            for node in (nodes[i] for i in chain[decoder_start is not None :]):
                 for token in node.tokens:
                     if node.weight > 0:
                         src.append(len(ids) - 1)
@@ -163,7 +176,8 @@ def path_sequences(
                     ids.append(token)
             if src:
                 name = objectives[nodes[leaf].objective]
-                yield EncodedSequence(example_id, name, ids[:-1], src, targets, weights)
+                encoder = None if decoder_start is None else list(nodes[0].tokens)
+                yield EncodedSequence(example_id, name, ids[:-1], src, targets, weights, encoder)
 
 
 def _branches(
@@ -192,6 +206,8 @@ def _branches(
             continue
         graph = (choice or GraphChoice()).of(carried[i])
         nodes = _thoughts(graph, number, tokenizer, special, choice or GraphChoice(), counts)
+        if nodes is None:
+            continue
         if any(node.weight > 0 for node in nodes):
             counts.graphs += 1
             counts.nodes += len(nodes)
@@ -216,41 +232,23 @@ def _thoughts(
     special: SpecialIds,
     choice: GraphChoice,
     counts: GraphCounts,
-) -> list[TokenNode]:
+) -> list[TokenNode] | None:
     structure = Structure(graph)
-    order = [i for i in structure.acyclic_order() if graph.nodes[i].kind != "problem"]
-    texts = {}
-    for i in order:
-        last = not structure.children[i]
-        text = " ".join(graph.nodes[i].text.split())
-        texts[i] = text if last else text + BOUNDARY
-    ids = dict(zip(order, _encode(tokenizer, [texts[i] for i in order]), strict=True))
-    _take_in_context(structure, order, texts, ids, tokenizer, counts)
-    place = {i: k for k, i in enumerate(order)}
+    found = thought_tokens(structure, lambda texts: _encode(tokenizer, texts))
+    counts.joined += found.joined
+    counts.apart += len(found.problems)
+    if found.problems:
+        counts.first_apart = counts.first_apart or f"graph {graph.id!r}: {found.problems[0]}"
+        if not choice.keep_apart:
+            counts.dropped["E16"] += 1
+            return None
+    place = {i: k for k, i in enumerate(found.ids)}
     nodes = []
-    for i in order:
-        tokens = ids[i] if structure.children[i] else [*ids[i], special.eos]
+    for i, ids in found.ids.items():
+        tokens = ids if structure.children[i] else [*ids, special.eos]
         parents = tuple(place.get(p, -1) for p in structure.parents[i])
         nodes.append(TokenNode(tokens, parents, choice.weight(graph.nodes[i]), number))
     return _without_empty(nodes)
-
-
-def _take_in_context(
-    structure: Structure,
-    order: Sequence[int],
-    texts: Mapping[int, str],
-    ids: dict[int, list[int]],
-    tokenizer: Tokenizer,
-    counts: GraphCounts,
-) -> None:
-    """Replace ids that differ behind the primary parent's text (as with marked beginnings)."""
-    inner = [i for i in order if structure.parents[i] and structure.parents[i][0] in texts]
-    joined = [texts[structure.parents[i][0]] + texts[i] for i in inner]
-    for i, whole in zip(inner, _encode(tokenizer, joined), strict=True):
-        before = ids[structure.parents[i][0]]
-        if whole != before + ids[i] and whole[: len(before)] == before:
-            ids[i] = whole[len(before) :]
-            counts.joined += 1
 
 
 def _without_empty(nodes: list[TokenNode]) -> list[TokenNode]:
@@ -267,6 +265,13 @@ def _without_empty(nodes: list[TokenNode]) -> list[TokenNode]:
         else:
             place[i] = parents
     return kept
+
+
+def _by_objective(
+    branches: Sequence[tuple[str, list[TokenNode]]],
+) -> list[list[tuple[str, list[TokenNode]]]]:
+    names = dict.fromkeys(name for name, _ in branches)
+    return [[branch for branch in branches if branch[0] == name] for name in names]
 
 
 def _rooted(

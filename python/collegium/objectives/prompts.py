@@ -27,6 +27,11 @@ class SpecialIds:
     bos: int | None = None
     decoder_start: int | None = None
 
+    @property
+    def decoder_first(self) -> int:
+        """What the decoder of an encoder-decoder begins with: its own id, else that of padding."""
+        return self.pad if self.decoder_start is None else self.decoder_start
+
 
 def prompt_layout(
     objectives: Sequence[str],
@@ -69,9 +74,7 @@ def prompt_layout(
                 f"{' with the chat turn' if format.chat is not None else ''})"
             )
         forms.append((before, after, whole, lengths[1]))
-    start = None
-    if kind == "encoder-decoder":
-        start = special.decoder_start if special.decoder_start is not None else special.pad
+    start = special.decoder_first if kind == "encoder-decoder" else None
     return Layout(forms, head, tail, special.eos, start, max_prompt_tokens, max_target_tokens)
 
 

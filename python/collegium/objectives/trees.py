@@ -221,10 +221,10 @@ def linearise(tree: EncodedTree) -> list[EncodedTree]:
     return paths
 
 
-def encoder_paths(tree: EncodedTree, *, eos: int, decoder_start: int) -> list[EncodedTree]:
+def encoder_paths(tree: EncodedTree, *, decoder_start: int) -> list[EncodedTree]:
     """Return the paths of `tree` for an encoder-decoder student.
 
-    The encoder reads the root's tokens and EOS, the decoder what follows them.
+    The encoder reads the root's tokens (the prompt with its EOS), the decoder what follows them.
 
     Raises:
         ArgumentError: the root's own tokens are targets, which an encoder cannot predict.
@@ -246,7 +246,7 @@ def encoder_paths(tree: EncodedTree, *, eos: int, decoder_start: int) -> list[En
                 node_id=path.node_id[root - 1 :],
                 subtree_end=np.full(len(ids), len(ids), dtype=np.int32),
                 edge_src=path.edge_src - (root - 1),
-                encoder_ids=[*path.input_ids[:root].tolist(), eos],
+                encoder_ids=path.input_ids[:root].tolist(),
             )
         )
     return paths

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from collegium.digest import digest_json
 from collegium.errors import RecipeError
-from collegium.example import Example
+from collegium.example import Example, Rationale
 from collegium.example_io import write_parquet
 from collegium.pipeline.progress import Progress
 from collegium.pipeline.responses import ResponseStore
@@ -36,10 +38,12 @@ def annotate(
     aside before any teacher is asked: nothing downstream can read them.
 
     Returns:
-        Row counts by split and rationale counts by teacher.
+        Row counts by split, rationale counts by teacher, and `graph_counts` by teacher for those
+        that write thought graphs.
     """
     splits = task.load()
     counts: dict[str, Any] = {"questions": {}, "rationales": dict.fromkeys(teachers, 0)}
+    graphs: dict[str, Counter[str]] = {name: Counter() for name in teachers}
     for split in SPLITS:
         examples = list(splits[split])
         if split != "test":
@@ -50,13 +54,36 @@ def annotate(
             for example in examples:
                 for rationale in example.rationales:
                     counts["rationales"][rationale.teacher] += 1
+                for name, teacher in teachers.items():
+                    own = [r for r in example.rationales if r.teacher == name]
+                    graphs[name] += graph_counts(own, teacher.graphs_due(own))
         counts["questions"][split] = len(examples)
         write_parquet(work / f"{split}.parquet", examples)
     if not counts["questions"]["train"]:
         raise RecipeError(f"task {task.name}: no training questions")
     total = sum(counts["rationales"].values())
     counts["note"] = f"{counts['questions']['train']} training questions, {total} rationales"
+    counts["graphs"] = {
+        name: dict(sorted(found.items())) for name, found in graphs.items() if found
+    }
+    for name, found in counts["graphs"].items():
+        written, rejected = found.get("written", 0), found.get("rejected", 0)
+        counts["note"] += f"; {name}: {written} graphs" + (
+            f", {rejected} rejected" if rejected else ""
+        )
     return counts
+
+
+def graph_counts(rationales: Sequence[Rationale], due: int) -> Counter[str]:
+    """Return how many thought graphs came, how many of those due did not, and repairs by code.
+
+    ``rejected``: what the teacher wrote held no graph, or one that its policy could not accept.
+    """
+    texts = [r.graph for r in rationales if r.graph is not None]
+    counts = Counter({"written": len(texts), "rejected": max(0, due - len(texts))})
+    for text in texts:
+        counts.update((json.loads(text).get("teacher") or {}).get("repairs") or {})
+    return +counts
 
 
 def ask_all(

@@ -118,7 +118,7 @@ def pack(
             student.check_chat(form.chat, texts)
         metadata = {"tokenizer": tokenizer.fingerprint, "split": split, **chat}
         if section.rows in ("graphs", "paths"):
-            written, _ = write_graphs(
+            written = write_graphs(
                 work / f"{split}.parquet",
                 examples,
                 tokenizer,
@@ -172,5 +172,7 @@ def pack(
         for split in summary["splits"].values()
         for c in split.values()
     )
-    summary["note"] = f"{total} tokens" + (f", {cut} prompts or targets cut" if cut else "")
+    notes = [f"{total} tokens", f"{cut} prompts or targets cut" if cut else ""]
+    notes.append(summary["rows"]["train"].get("note", ""))
+    summary["note"] = ", ".join(filter(None, notes))
     return summary

@@ -96,7 +96,10 @@ def run_ahead(
     progress.line(f"training {total} models, {workers} at a time")
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
     pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_initialise, initargs=(threads,)
+        workers,
+        mp_context=get_context("spawn"),
+        initializer=_initialise,
+        initargs=(threads, os.getpid()),
     )
     try:
         first = [_submit(pool, store, base, job) for job in teachers.values()]
@@ -136,14 +139,13 @@ def _work(root: Path, name: str, force: bool, base: Recipe, job: Job) -> list[Ma
     ]
 
 
-def _initialise(threads: int) -> None:
-    """Use few threads, and do not outlive the process that gave the work."""
+def _initialise(threads: int, parent: int) -> None:
+    """Use few threads, and do not outlive `parent`, the process that gave the work."""
     import torch
     from transformers.utils import logging
 
     torch.set_num_threads(threads)
     logging.disable_progress_bar()
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

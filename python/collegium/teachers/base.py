@@ -57,6 +57,10 @@ class Teacher(ABC):
             CheckpointError: a checkpoint cannot be loaded.
         """
 
+    def graphs_due(self, rationales: Sequence[Rationale]) -> int:
+        """Return how many of a question's rationales should carry a thought graph."""
+        return 0
+
 
 def prompt_hash(prompt: str) -> str:
     """Return the hash under which a prompt is stored (BLAKE2b, 128 bits, hexadecimal)."""

@@ -46,6 +46,10 @@ class FormulaTeacher(Teacher):
         """Write a graph for each example, its best path as the text."""
         return [self._answer(example) for example in examples]
 
+    def graphs_due(self, rationales: Sequence[Rationale]) -> int:
+        """Return one for each rationale."""
+        return len(rationales)
+
     def _answer(self, example: Example) -> list[Rationale]:
         if example.answer is None:
             return []

@@ -164,6 +164,12 @@ class LocalTeacher(Teacher):
             for example, entries in zip(examples, out, strict=True)
         ]
 
+    def graphs_due(self, rationales: Sequence[Rationale]) -> int:
+        """Return one for each rationale, or one for a question where samples are woven."""
+        if self.config.graph is None:
+            return 0
+        return min(1, len(rationales)) if self.config.graph == "samples" else len(rationales)
+
     @property
     def _graph_form(self) -> GraphForm | None:
         """The form in which the model is asked for graphs, None if for ordinary rationales."""
