@@ -8,10 +8,11 @@ from collegium.graphs.draw import to_dot, to_mermaid
 from collegium.graphs.files import from_table, graphs_of, read_graphs, to_table, write_graphs
 from collegium.graphs.graph import Alternative, Answer, Edge, Node, Source, ThoughtGraph
 from collegium.graphs.policy import BELUGA, POLICIES, Policy
+from collegium.graphs.problem import Problem
 from collegium.graphs.repair import Repaired, repair
 from collegium.graphs.statistics import figures, summary
 from collegium.graphs.structure import Structure, fingerprint
-from collegium.graphs.validate import Problem, validate
+from collegium.graphs.validate import validate
 
 __all__ = [
     "BELUGA",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from collegium.graphs.problem import Problem
 from collegium.graphs.structure import Structure
-from collegium.graphs.validate import Problem
 
 BOUNDARY = "\n"
 """Ends each thought that goes on."""

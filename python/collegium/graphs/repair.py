@@ -14,10 +14,11 @@ from collegium.graphs.answers import Agrees, gives_away
 from collegium.graphs.graph import Edge, Node, ThoughtGraph
 from collegium.graphs.kinds import CONTEXT_EDGES, MENDING
 from collegium.graphs.policy import FIXABLE, Policy
+from collegium.graphs.problem import Problem
 from collegium.graphs.select import spliced
 from collegium.graphs.steps import sentences
 from collegium.graphs.structure import Structure
-from collegium.graphs.validate import Problem, Size, validate
+from collegium.graphs.validate import Size, validate
 
 _ROUNDS = 200
 

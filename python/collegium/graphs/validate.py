@@ -1,42 +1,20 @@
-"""Checking a graph: every problem with its code, its place and what to do about it."""
+"""Checking a graph: its form (`form`), then what its thoughts say (E06 .. E09, E11 .. E15)."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from collegium.graphs import form
 from collegium.graphs.answers import Agrees, agrees_with, gives_away, numbers
 from collegium.graphs.graph import Node, ThoughtGraph
-from collegium.graphs.kinds import CONTEXT_EDGES, MENDING
+from collegium.graphs.kinds import MENDING
 from collegium.graphs.policy import Policy
+from collegium.graphs.problem import Problem, at
 from collegium.graphs.structure import Structure
 
 Size = Callable[[Node], int]
 """How many tokens a node takes."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong. `place` is ``nodes[i]``, ``edges[i]`` or ``graph``."""
-
-    code: str
-    place: str
-    node: str | None
-    message: str
-    fix: str
-    other: str | None = None
-    """The node that is repeated (E13)."""
-
-    def __str__(self) -> str:
-        """Return code, place, message and fix as one line."""
-        who = f" ({self.node})" if self.node is not None else ""
-        return f"{self.code} {self.place}{who}: {self.message}; {self.fix}"
-
-    @property
-    def index(self) -> int | None:
-        """Number of the node or edge."""
-        return int(self.place[6:-1]) if self.place != "graph" else None
 
 
 def validate(
@@ -70,13 +48,18 @@ def _problems(
     graph: ThoughtGraph, policy: Policy, agrees: Agrees, size: Size | None
 ) -> list[Problem]:
     structure = Structure(graph)
-    form = [*_ids(graph), *_edges(graph), *_cycle(graph, structure), *_root(graph, structure)]
-    texts = list(_texts(graph, policy))
-    if form:
-        return form + texts
+    shape = [
+        *form.ids(graph),
+        *form.edges(graph),
+        *form.cycle(graph, structure),
+        *form.root(graph, structure),
+    ]
+    texts = list(form.texts(graph, policy))
+    if shape:
+        return shape + texts
     return [
         *texts,
-        *_reached(graph, structure),
+        *form.reached(graph, structure),
         *_answers(graph, structure, agrees),
         *_wrong_text(graph, structure),
         *_paths(graph, structure, policy),
@@ -122,10 +105,6 @@ def right_paths(graph: ThoughtGraph, structure: Structure) -> int:
     return len(total)
 
 
-def _at(graph: ThoughtGraph, code: str, i: int, message: str, fix: str) -> Problem:
-    return Problem(code, f"nodes[{i}]", graph.nodes[i].id, message, fix)
-
-
 def _too_many(graph: ThoughtGraph, policy: Policy) -> Problem:
     return Problem(
         "E11",
@@ -134,101 +113,6 @@ def _too_many(graph: ThoughtGraph, policy: Policy) -> Problem:
         f"{len(graph.nodes)} nodes, at most {policy.max_nodes} are allowed",
         "leave branches out or raise max_nodes",
     )
-
-
-def _ids(graph: ThoughtGraph) -> Iterator[Problem]:
-    first: dict[str, int] = {}
-    for i, node in enumerate(graph.nodes):
-        if node.id in first:
-            message = f"the id {node.id!r} is also that of nodes[{first[node.id]}]"
-            yield _at(graph, "E01", i, message, "give it an id of its own")
-        first.setdefault(node.id, i)
-
-
-def _edges(graph: ThoughtGraph) -> Iterator[Problem]:
-    known = {node.id for node in graph.nodes}
-    for i, edge in enumerate(graph.edges):
-        for end in (edge.src, edge.dst):
-            if end not in known:
-                yield Problem(
-                    "E02", f"edges[{i}]", end, f"no node {end!r}", "remove the edge or add the node"
-                )
-                break
-
-
-def _texts(graph: ThoughtGraph, policy: Policy) -> Iterator[Problem]:
-    for i, node in enumerate(graph.nodes):
-        if not node.text.strip():
-            yield _at(graph, "E10", i, "no text", "write one or remove the node")
-        elif len(node.text) > policy.max_text:
-            message = f"text of {len(node.text)} characters, at most {policy.max_text} are allowed"
-            yield _at(graph, "E10", i, message, "shorten it or raise max_text")
-
-
-def _cycle(graph: ThoughtGraph, structure: Structure) -> Iterator[Problem]:
-    if structure.order is not None:
-        return
-    for i in closing_edges(graph, structure):
-        edge = graph.edges[i]
-        yield Problem(
-            "E03",
-            f"edges[{i}]",
-            edge.dst,
-            f"{edge.kind} {edge.src} -> {edge.dst} closes a circle",
-            "remove it or make it `uses`",
-        )
-
-
-def closing_edges(graph: ThoughtGraph, structure: Structure) -> list[int]:
-    """Return the context edges that close a circle when edges are added in their order."""
-    below: list[set[int]] = [set() for _ in graph.nodes]
-    closing = []
-    for i, edge in enumerate(graph.edges):
-        src, dst = structure.number.get(edge.src), structure.number.get(edge.dst)
-        if edge.kind not in CONTEXT_EDGES or src is None or dst is None:
-            continue
-        if _leads(below, dst, src):
-            closing.append(i)
-        else:
-            below[src].add(dst)
-    return closing
-
-
-def _leads(below: list[set[int]], start: int, end: int) -> bool:
-    seen, stack = {start}, [start]
-    while stack:
-        node = stack.pop()
-        if node == end:
-            return True
-        new = below[node] - seen
-        seen |= new
-        stack.extend(new)
-    return False
-
-
-def _root(graph: ThoughtGraph, structure: Structure) -> Iterator[Problem]:
-    problems = [i for i, node in enumerate(graph.nodes) if node.kind == "problem"]
-    if not problems:
-        yield Problem("E04", "graph", None, "no problem node", "add one with the problem's text")
-        return
-    for i in problems[1:]:
-        message = f"a second problem node beside {graph.nodes[problems[0]].id!r}"
-        yield _at(graph, "E04", i, message, "keep one root")
-    root = problems[0]
-    if structure.parents[root]:
-        parent = graph.nodes[structure.parents[root][0]].id
-        yield _at(graph, "E04", root, f"the root has a parent, {parent!r}", "remove that edge")
-    if graph.nodes[root].text.strip() and graph.nodes[root].text != graph.problem:
-        yield _at(graph, "E04", root, "its text differs from `problem`", "make them the same")
-
-
-def _reached(graph: ThoughtGraph, structure: Structure) -> Iterator[Problem]:
-    root = next(i for i, node in enumerate(graph.nodes) if node.kind == "problem")
-    seen = structure.reachable(root)
-    for i in range(len(graph.nodes)):
-        if i not in seen:
-            message = "no context edges lead here from the problem"
-            yield _at(graph, "E05", i, message, "connect it or remove it")
 
 
 def _answers(graph: ThoughtGraph, structure: Structure, agrees: Agrees) -> Iterator[Problem]:
@@ -243,7 +127,7 @@ def _answers(graph: ThoughtGraph, structure: Structure, agrees: Agrees) -> Itera
         if right is False:
             value = graph.answer.value if graph.answer else "?"
             message = f"states {node.text.strip()[:40]!r}, but the answer is {value!r}"
-            yield _at(graph, "E07", i, message, "remove its path or mark it as wrong")
+            yield at(graph, "E07", i, message, "remove its path or mark it as wrong")
 
 
 def _wrong_text(graph: ThoughtGraph, structure: Structure) -> Iterator[Problem]:
@@ -251,10 +135,10 @@ def _wrong_text(graph: ThoughtGraph, structure: Structure) -> Iterator[Problem]:
     for i, node in enumerate(graph.nodes):
         if node.kind == "answer" and tainted[i] and not node.wrong:
             message = "wrong text leads to this answer without a correction in between"
-            yield _at(graph, "E08", i, message, "put a correction between them or cut the edge")
+            yield at(graph, "E08", i, message, "put a correction between them or cut the edge")
         if node.wrong and node.weight:
             message = f"wrong text with a weight of {node.weight:g}"
-            yield _at(graph, "E08", i, message, "set its weight to 0")
+            yield at(graph, "E08", i, message, "set its weight to 0")
 
 
 def _paths(graph: ThoughtGraph, structure: Structure, policy: Policy) -> Iterator[Problem]:
@@ -274,14 +158,14 @@ def _depth(
     for i, depth in enumerate(depths):
         if depth > policy.max_depth:
             message = f"{depth} tokens deep, at most {policy.max_depth} fit"
-            yield _at(graph, "E11", i, message, "leave it out or use a student with more positions")
+            yield at(graph, "E11", i, message, "leave it out or use a student with more positions")
 
 
 def _leaks(graph: ThoughtGraph) -> Iterator[Problem]:
     for i, node in enumerate(graph.nodes):
         if node.kind in ("problem", "strategy") and gives_away(node.text, graph.answer):
             message = f"a {node.kind} that states the answer"
-            yield _at(graph, "E12", i, message, "take the answer out of it")
+            yield at(graph, "E12", i, message, "take the answer out of it")
 
 
 def _siblings(graph: ThoughtGraph, structure: Structure, policy: Policy) -> Iterator[Problem]:
@@ -316,7 +200,7 @@ def _analysed(graph: ThoughtGraph, structure: Structure) -> Iterator[Problem]:
         below = structure.children[i]
         if node.kind == "misconception" and not any(graph.nodes[c].kind in MENDING for c in below):
             message = "a misconception that nobody explains"
-            yield _at(graph, "E14", i, message, "add an error analysis or correction below it")
+            yield at(graph, "E14", i, message, "add an error analysis or correction below it")
 
 
 def _demands(graph: ThoughtGraph, policy: Policy) -> Iterator[Problem]:
@@ -333,4 +217,4 @@ def _demands(graph: ThoughtGraph, policy: Policy) -> Iterator[Problem]:
     for i, node in enumerate(graph.nodes):
         for name in policy.fields.get(node.kind, ()):
             if not getattr(node, name):
-                yield _at(graph, "E15", i, f"a {node.kind} without `{name}`", "ask for it")
+                yield at(graph, "E15", i, f"a {node.kind} without `{name}`", "ask for it")

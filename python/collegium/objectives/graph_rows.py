@@ -245,7 +245,9 @@ def _thoughts(
     place = {i: k for k, i in enumerate(found.ids)}
     nodes = []
     for i, ids in found.ids.items():
-        tokens = ids if structure.children[i] else [*ids, special.eos]
+        # Only an answer ends a text: from corrections one would learn to stop without it.
+        ends = graph.nodes[i].kind == "answer" and not structure.children[i]
+        tokens = [*ids, special.eos] if ends else ids
         parents = tuple(place.get(p, -1) for p in structure.parents[i])
         nodes.append(TokenNode(tokens, parents, choice.weight(graph.nodes[i]), number))
     return _without_empty(nodes)

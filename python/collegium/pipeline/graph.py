@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from collegium.digest import digest_path
 from collegium.errors import RecipeError
-from collegium.example_io import read_parquet
 from collegium.graphs.linear import TAGS
 from collegium.pipeline import annotate, clean, evaluate, pack, tokenizer, train
-from collegium.pipeline.deliver import deliver
 from collegium.pipeline.labels import check_label_source
 from collegium.pipeline.objectives import resolve
 from collegium.pipeline.progress import Progress
-from collegium.pipeline.report import ArmOutputs
 from collegium.pipeline.store import UNKNOWN, Output, Store
 from collegium.pipeline.students import UNTRAINED, StudentSource, check_student, resolve_student
+from collegium.pipeline.teacher_recipes import teacher_recipe
 from collegium.pipeline.teachers import Roster, read_roster
 from collegium.recipe import Recipe
-from collegium.recipe_io import apply_options, build_recipe, expand, load_recipe
-from collegium.report.results import TeacherResult, modes_from_metrics
 from collegium.tasks import open_task
 from collegium.tasks.base import Task
 
@@ -187,16 +181,8 @@ class Pipeline:
         form = pack.prompt_format(recipe, teachers, student)
 
         def produce(work: Path) -> dict[str, Any]:
-            return pack.pack(
-                source.path,
-                work,
-                task,
-                student,
-                form,
-                recipe.pack,
-                teachers,
-                recipe.train.row_tokens,
-            )
+            rows = recipe.train.row_tokens
+            return pack.pack(source.path, work, task, student, form, recipe.pack, teachers, rows)
 
         # Trees are cut to the rows' capacity when they are made.
         trees = recipe.pack.rows != "sequences"
@@ -268,14 +254,8 @@ class Pipeline:
         test = questions.path / "test.parquet"
 
         def produce(work: Path) -> dict[str, Any]:
-            return evaluate.evaluate(
-                student.path / "student",
-                test,
-                work,
-                self.task(recipe),
-                recipe.evaluate,
-                self.progress,
-            )
+            folder, task = student.path / "student", self.task(recipe)
+            return evaluate.evaluate(folder, test, work, task, recipe.evaluate, self.progress)
 
         return self.store.stage(
             "evaluate",
@@ -288,62 +268,6 @@ class Pipeline:
             produce=produce,
             label=label,
         )
-
-    def outputs(self, recipe: Recipe, arm: str, label: str) -> ArmOutputs:
-        """Return all stages of one arm and seed."""
-        return ArmOutputs(
-            arm,
-            recipe.seed,
-            recipe,
-            self.annotated(recipe),
-            self.cleaned(recipe),
-            self.trained(recipe, label),
-            self.evaluated(recipe, label),
-        )
-
-    def deliver(self, arm: ArmOutputs, target: Path) -> Path:
-        """Put a trained student, its card telling how it was measured, to `target`."""
-        task = self.task(arm.recipe)
-        first = read_parquet(arm.annotated.path / "test.parquet")[0]
-        return deliver(
-            arm.trained.path / "student",
-            target,
-            recipe=arm.recipe,
-            source=self.student_source(arm.recipe),
-            roster=self.roster(arm.recipe),
-            task=task,
-            question=task.input_text(first),
-            training=arm.trained.summary,
-            metrics=arm.evaluated.summary,
-        )
-
-    def teacher_results(self, arms: Sequence[ArmOutputs]) -> list[TeacherResult]:
-        """Return every teacher of the arms; those trained here are measured like a student."""
-        found: dict[str, TeacherResult] = {}
-        for arm in arms:
-            used = arm.recipe.train.distributions.teachers
-            children = self.teacher_runs(arm.recipe)
-            for name, config in self.roster(arm.recipe).configs.items():
-                if name in found or not (config.annotate or name in used):
-                    continue
-                facts: dict[str, Any] = {}
-                if name in children:
-                    facts = self._measured(children[name], name)
-                licence = getattr(config, "licence", None)
-                found[name] = TeacherResult(name=name, kind=config.kind, licence=licence, **facts)
-        return list(found.values())
-
-    def _measured(self, child: Recipe, name: str) -> dict[str, Any]:
-        label = f"teacher {name}"
-        trained, measured = self.trained(child, label), self.evaluated(child, label)
-        questions = self.cleaned(child).summary["splits"]["train"]["questions"]
-        source = child.train.label_source
-        return {
-            "note": f"trained here on {questions} questions, labels from {source}",
-            "parameters": trained.summary["parameters"],
-            "seconds": trained.summary["seconds"],
-            "modes": modes_from_metrics(measured.summary),
-        }
 
     def teacher_runs(self, recipe: Recipe) -> dict[str, Recipe]:
         """Return the recipes of the teachers that this one trains first, by teacher."""
@@ -361,36 +285,10 @@ class Pipeline:
         path = roster.checkpoint(name)
         return None if path is None else (path, digest_path(path))
 
-    def _child(
-        self, recipe: Recipe, section: dict[str, Any] | str, tokenizer: str | None = None
-    ) -> Recipe:
-        """Return a teacher's own recipe: the parent's, with its section on top.
+    def _child(self, recipe: Recipe, section: dict[str, Any] | str, tokenizer: str = "") -> Recipe:
+        def inherited() -> str:
+            source = self.student_source(recipe)
+            known = source.tokenizer_digest != UNKNOWN
+            return tokenizer or (str(source.tokenizer_path) if known else UNTRAINED)
 
-        It inherits the tokenizer, since distributions need the same one, and has no
-        distributions, arms or seeds of its own.
-        """
-        if isinstance(section, str):
-            child = load_recipe(section)
-            tree = child.model_dump(exclude_unset=True)
-        else:
-            parent = self.base.model_dump(exclude_unset=True)
-            parent.pop("arms", None)
-            parent.pop("seeds", None)
-            parent.pop("seed", None)
-            if parent.get("teachers"):
-                parent["teachers"] = {
-                    name: teacher
-                    for name, teacher in parent["teachers"].items()
-                    if not teacher.get("train")
-                }
-            # The parent's optimisation is not the teacher's; whether gold may be read is.
-            parent["train"] = {"label_source": recipe.train.label_source}
-            tree = apply_options(parent, expand(copy.deepcopy(section)))
-        student = tree.get("student")
-        if isinstance(student, dict) and "config" in student and not isinstance(section, str):
-            if tokenizer is None:
-                source = self.student_source(recipe)
-                trained = source.tokenizer_digest != UNKNOWN
-                tokenizer = str(source.tokenizer_path) if trained else UNTRAINED
-            student["tokenizer"] = tokenizer
-        return build_recipe(tree, f"recipe {recipe.name}, a teacher's train section")
+        return teacher_recipe(self.base, recipe, section, inherited)

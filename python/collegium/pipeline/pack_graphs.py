@@ -71,7 +71,7 @@ def write_graphs(
         sequences = list(path_sequences(ids, rows, names, decoder_start=start))
         write_sequences(path, sequences, metadata)
         tokens = sum(len(s) + len(s.encoder_ids or ()) for s in sequences)
-        made = {"sequences": len(sequences), "input_tokens": tokens}
+        made: dict[str, Any] = {"sequences": len(sequences), "input_tokens": tokens}
     else:
         made = _write_trees(path, ids, rows, names, student, section, row_tokens, start, metadata)
     dropped = {**made.get("dropped", {}), **counts.dropped}

@@ -12,6 +12,7 @@ import yaml
 from collegium.errors import RecipeError
 from collegium.pipeline.deliver import place
 from collegium.pipeline.graph import Pipeline
+from collegium.pipeline.outcomes import arm_outputs, deliver_arm, teacher_results
 from collegium.pipeline.progress import Progress, Silent
 from collegium.pipeline.report import collect, write_report
 from collegium.pipeline.store import Output, Store
@@ -149,15 +150,15 @@ def _run(recipe: Recipe, store: Store, until: str, jobs: int | None, progress: P
         if until == "train":
             students[label] = trained.path / "student"
             continue
-        finished.append(pipeline.outputs(single, arm or recipe.name, label))
+        finished.append(arm_outputs(pipeline, single, arm or recipe.name, label))
         target = place(store.root, arm, seed if recipe.seeds else None)
         students[label] = store.guarded(
-            "the student", lambda a=finished[-1], t=target: pipeline.deliver(a, t)
+            "the student", lambda a=finished[-1], t=target: deliver_arm(pipeline, a, t)
         )
     results = page = None
     if until == "report" and finished:
         results = collect(
-            recipe, finished, pipeline.teacher_results(finished), pipeline.task(finished[0].recipe)
+            recipe, finished, teacher_results(pipeline, finished), pipeline.task(finished[0].recipe)
         )
         page = store.guarded("the report", lambda: write_report(results, store.root))
     return Outcome(

@@ -94,7 +94,8 @@ fn graphs(nodes: usize, merges: usize, random: &mut Random) {
             lengths.push(20 + random.below(60) as u16);
         }
     }
-    // Closure with longest-path starts, graph by graph, everything kept.
+    // Closure with longest-path starts, graph by graph: everything kept, then as packing does it,
+    // each graph in the place of the one before.
     let (closing, kept) = timed(|| {
         let mut closure = Closure::default();
         closure.reach.reserve(count * nodes * nodes.div_ceil(64));
@@ -105,28 +106,63 @@ fn graphs(nodes: usize, merges: usize, random: &mut Random) {
         }
         closure
     });
-    // Rows as training takes them: ids, positions, nodes and subtree ends of 8 graphs at a time.
+    let (passing, last) = timed(|| {
+        let mut closure = Closure::default();
+        let mut sum = 0;
+        for graph in 0..count {
+            let (begin, end) = (graph * nodes, (graph + 1) * nodes);
+            closure.clear();
+            closure.append(&parents, &offsets[begin..=end], &lengths[begin..end]);
+            sum += closure.start[nodes - 1] as usize;
+        }
+        sum
+    });
+    // Ids, positions, nodes and subtree ends of all tokens kept, then of 8 graphs at a time in the
+    // same buffers, as training takes them.
     let tokens: usize = lengths.iter().map(|&length| length as usize).sum();
     let ids: Vec<i64> = (0..80).collect();
-    let starts = &kept.start;
-    let (writing, sum) = timed(|| {
+    let write = |out: &mut Trees, node: usize| {
+        let (length, place) = (u32::from(lengths[node]), (node % nodes) as u32);
+        layout::fill(out, &ids, length, kept.start[node], place, place + length);
+    };
+    let (writing, whole) = timed(|| {
+        let mut out = Trees::default();
+        for column in [
+            &mut out.input_ids,
+            &mut out.position_ids,
+            &mut out.node_id,
+            &mut out.subtree_end,
+        ] {
+            column.reserve(tokens);
+        }
+        for node in 0..count * nodes {
+            write(&mut out, node);
+        }
+        out.subtree_end.len()
+    });
+    let (batching, sum) = timed(|| {
         let mut out = Trees::default();
         let mut sum = 0usize;
         for batch in 0..count.div_ceil(8) {
             out.clear();
             for node in batch * 8 * nodes..((batch + 1) * 8 * nodes).min(count * nodes) {
-                let length = u32::from(lengths[node]);
-                let place = (node % nodes) as u32;
-                layout::fill(&mut out, &ids, length, starts[node], place, place + length);
+                write(&mut out, node);
             }
             sum += out.subtree_end.len();
         }
         sum
     });
+    let millions = |items: usize, seconds: f64| items as f64 / seconds / 1e6;
+    for (name, items, seconds) in [
+        ("closure", count * nodes, closing),
+        ("closure_again", count * nodes, passing),
+        ("assembly", tokens, writing),
+        ("assembly_again", tokens, batching),
+    ] {
+        println!("\"{name}_{nodes}\": {:.4},", millions(items, seconds));
+    }
     println!(
-        "\"closure_{nodes}\": {:.4}, \"assembly_{nodes}\": {:.4}, \"check_{nodes}\": {},",
-        (count * nodes) as f64 / closing / 1e6,
-        tokens as f64 / writing / 1e6,
-        sum + kept.reach.len() + kept.start.len() - tokens,
+        "\"check_{nodes}\": {},",
+        sum + whole + last + kept.reach.len()
     );
 }

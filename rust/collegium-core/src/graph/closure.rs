@@ -24,44 +24,45 @@ impl Closure {
     pub fn append<T: Copy + Into<u32>>(&mut self, parents: &[u32], offsets: &[u32], lengths: &[T]) {
         self.words = lengths.len().div_ceil(64);
         match self.words {
-            1 => self.narrow(parents, offsets, lengths),
-            2 => self.double(parents, offsets, lengths),
+            1 => self.sized::<1, T>(parents, offsets, lengths),
+            2 => self.sized::<2, T>(parents, offsets, lengths),
+            3 => self.sized::<3, T>(parents, offsets, lengths),
+            4 => self.sized::<4, T>(parents, offsets, lengths),
             _ => self.wide(parents, offsets, lengths),
         }
     }
 
-    fn narrow<T: Copy + Into<u32>>(&mut self, parents: &[u32], offsets: &[u32], lengths: &[T]) {
-        let base = self.reach.len();
-        let first = self.start.len();
-        for node in 0..lengths.len() {
-            let mut own = 1u64 << node;
+    /// As `wide`; the number of words is known to the compiler (up to 256 nodes).
+    fn sized<const W: usize, T: Copy + Into<u32>>(
+        &mut self,
+        parents: &[u32],
+        offsets: &[u32],
+        lengths: &[T],
+    ) {
+        let (base, first) = (self.reach.len(), self.start.len());
+        let n = lengths.len();
+        self.reach.resize(base + n * W, 0);
+        self.start.resize(first + n, 0);
+        let (sets, _) = self.reach[base..].as_chunks_mut::<W>();
+        let starts = &mut self.start[first..];
+        let mut begin = offsets[0] as usize;
+        for node in 0..n {
+            let end = offsets[node + 1] as usize;
+            let bit = 1u64 << (node % 64);
+            let mut own: [u64; W] =
+                std::array::from_fn(|word| if word == node / 64 { bit } else { 0 });
             let mut start = 0;
-            for &parent in &parents[offsets[node] as usize..offsets[node + 1] as usize] {
+            for &parent in &parents[begin..end] {
                 let parent = parent as usize;
-                own |= self.reach[base + parent];
-                start = start.max(self.start[first + parent] + lengths[parent].into());
+                let above = sets[parent];
+                for word in 0..W {
+                    own[word] |= above[word];
+                }
+                start = start.max(starts[parent] + lengths[parent].into());
             }
-            self.reach.push(own);
-            self.start.push(start);
-        }
-    }
-
-    fn double<T: Copy + Into<u32>>(&mut self, parents: &[u32], offsets: &[u32], lengths: &[T]) {
-        let base = self.reach.len();
-        let first = self.start.len();
-        for node in 0..lengths.len() {
-            let own = 1u128 << node;
-            let (mut low, mut high) = (own as u64, (own >> 64) as u64);
-            let mut start = 0;
-            for &parent in &parents[offsets[node] as usize..offsets[node + 1] as usize] {
-                let parent = parent as usize;
-                let above = &self.reach[base + 2 * parent..base + 2 * parent + 2];
-                low |= above[0];
-                high |= above[1];
-                start = start.max(self.start[first + parent] + lengths[parent].into());
-            }
-            self.reach.extend_from_slice(&[low, high]);
-            self.start.push(start);
+            begin = end;
+            sets[node] = own;
+            starts[node] = start;
         }
     }
 
