@@ -123,6 +123,19 @@ def padding(args: argparse.Namespace) -> dict[str, Any]:
         sizes["graphs"] = ([min(5 * n, 4096) for n in args.lengths], 0.005)
     for name, (lengths, bar) in sizes.items():
         found[name] = _waste(lengths, 4096, bar)
+    # Three such graphs fill a row badly; smaller trees fill it, but repeat their ancestors.
+    found["templates"]["useful"] = 1 - found["templates"]["waste"]
+    for limit in (1536, 1280, 1024):
+        parts = unroll(given, capacity=limit)
+        rows = pack(parts.lengths, 4096).rows
+        total = int(parts.lengths.sum())
+        found[f"templates_split_at_{limit}"] = {
+            "items": len(parts),
+            "rows": rows,
+            "waste": 1 - total / (rows * 4096),
+            "repeated": parts.repeated / total,
+            "useful": (total - parts.repeated) / (rows * 4096),
+        }
     cut = unroll(given, capacity=1024)
     # Supervised tokens: every authored token with a weight, once, whether graphs are split or not.
     authored = sum(len(n.tokens) for g in graphs for n in g if n.weight > 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 BENCHMARKS: dict[str, str] = {
     "graph": "graph",
+    "graphs_evidence": "graphs_evidence",
     "import": "import_time",
     "kernels": "kernel_losses",
     "tokenize": "tokenization",
