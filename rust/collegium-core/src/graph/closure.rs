@@ -55,8 +55,8 @@ impl Closure {
             for &parent in &parents[begin..end] {
                 let parent = parent as usize;
                 let above = sets[parent];
-                for word in 0..W {
-                    own[word] |= above[word];
+                for (word, up) in own.iter_mut().zip(above) {
+                    *word |= up;
                 }
                 start = start.max(starts[parent] + lengths[parent].into());
             }
