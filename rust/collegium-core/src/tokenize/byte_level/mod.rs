@@ -1,6 +1,8 @@
 //! Byte-level BPE: GPT-2, GPT-NeoX and Pythia, Qwen, Llama 3, SmolLM2.
 
+mod blocks;
 mod pattern;
+mod scanner;
 mod words;
 
 use rustc_hash::FxHashMap;
@@ -9,14 +11,16 @@ use tokenizers::{ModelWrapper, NormalizedString, NormalizerWrapper};
 use super::added::{AddedTokens, Piece};
 use super::bpe::Merges;
 use super::byte_lengths::byte_lengths;
-use super::cache::{BATCH, Word, WordCache};
+use super::cache::{BATCH, Word};
 use super::classes::{UNSTABLE, class};
 use super::plan::{Family, Parts, Section};
 use super::token_bytes::ByteTokens;
 use super::tokens::Tokens;
 use super::worker::Worker;
+use blocks::BlockOf;
 use pattern::Pattern;
-use words::{Cl100k, Digits, Gpt2, Words, plain_word};
+use scanner::Scanner;
+use words::{Cl100k, Digits, Gpt2, Words};
 
 /// A compiled byte-level tokenizer.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ struct ByteLevel {
     /// Put a space before text that does not begin with one.
     add_prefix_space: bool,
     pattern: Pattern,
+    /// What the scanner makes blocks with.
+    blocks: Option<BlockOf>,
     tokens: Option<AddedTokens>,
     /// Token of each byte; without one, the byte is left out.
     bytes: [Option<u32>; 256],
@@ -86,6 +92,7 @@ pub(super) fn compile(parts: Parts<'_>) -> Result<Box<dyn Family>, String> {
         nfc,
         add_prefix_space,
         pattern,
+        blocks: blocks::best(),
         merges: Merges::read(&vocab, parts.contents)?,
         tokens: parts.normalized_tokens,
         bytes,
@@ -268,24 +275,19 @@ impl ByteLevel {
         worker: &mut Worker,
         out: &mut Tokens,
     ) {
+        let mut scanner = Scanner::new(text, self.blocks);
         let mut batch = [Word::default(); BATCH];
         let mut start = 0;
         while start < text.len() {
             let mut count = 0;
             while start < text.len() && count < BATCH {
-                let (end, key) = match plain_word(text, start) {
-                    Some((length, key)) => (start + length, Some(key)),
-                    None => {
-                        let end = W::end(text, start);
-                        (end, WordCache::key(text, start, end))
-                    }
-                };
-                if let Some(key) = key {
+                let word = scanner.word::<W>(start);
+                if let Some(key) = word.key {
                     worker.cache.prefetch(key);
                 }
-                batch[count] = Word { start, end, key };
+                batch[count] = word;
                 count += 1;
-                start = end;
+                start = word.end;
             }
             for &Word { start, end, key } in &batch[..count] {
                 match key.and_then(|key| worker.cache.get(key)) {

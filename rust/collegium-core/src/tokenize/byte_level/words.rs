@@ -1,5 +1,6 @@
 //! Where words end: one scanner for each pattern, reading UTF-8 directly.
 
+use super::blocks::Block;
 use crate::tokenize::cache::WordCache;
 use crate::tokenize::classes::{LETTER, LOWER, NUMBER, PUNCTUATION, SPACE, UPPER, class};
 
@@ -7,6 +8,16 @@ use crate::tokenize::classes::{LETTER, LOWER, NUMBER, PUNCTUATION, SPACE, UPPER,
 pub(super) trait Words {
     /// The end of the word that begins at `start`, which is inside `text` (valid UTF-8).
     fn end(text: &[u8], start: usize) -> usize;
+
+    /// Whether [`Words::length`] finds words.
+    const BY_BLOCKS: bool = false;
+
+    /// The length of the word that a block begins with, and how many bytes tell it, if blocks can.
+    /// It counts only where one more byte of the block is ASCII.
+    fn length(block: Block) -> Option<(usize, usize)> {
+        let _ = block;
+        None
+    }
 }
 
 /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
@@ -39,6 +50,29 @@ impl Words for Gpt2 {
             NUMBER => run(text, first, |class| class & NUMBER != 0),
             _ => run(text, first, |class| class & (LETTER | NUMBER | SPACE) == 0),
         }
+    }
+
+    const BY_BLOCKS: bool = true;
+
+    #[inline(always)]
+    fn length(block: Block) -> Option<(usize, usize)> {
+        if block.quotes & 1 != 0 {
+            return None;
+        }
+        // Behind a space that does not stand before another.
+        let first = block.blanks & !(block.spaces >> 1) & 1;
+        let is_in = |class: u64| class >> first & 1 != 0;
+        let run = |class: u64| (first + u64::from((class >> first).trailing_ones())) as usize;
+        let length = if is_in(block.letters) {
+            run(block.letters)
+        } else if is_in(block.spaces) {
+            return Some(spaces_length(block.spaces));
+        } else if is_in(block.numbers) {
+            run(block.numbers)
+        } else {
+            run(block.others())
+        };
+        Some((length, length))
     }
 }
 
@@ -95,6 +129,46 @@ impl<const DIGITS: usize> Words for Cl100k<DIGITS> {
         });
         lines(text, end)
     }
+
+    const BY_BLOCKS: bool = true;
+
+    #[inline(always)]
+    fn length(block: Block) -> Option<(usize, usize)> {
+        let behind = |class: u64| 1 + (class >> 1).trailing_ones() as usize;
+        if block.quotes & 1 != 0 {
+            return None;
+        }
+        let whole = |length: usize| Some((length, length));
+        if block.letters & 1 != 0 {
+            return whole(block.letters.trailing_ones() as usize);
+        }
+        if block.numbers & 1 != 0 {
+            return whole((block.numbers.trailing_ones() as usize).min(DIGITS));
+        }
+        if block.letters & !(block.breaks << 1) & 2 != 0 {
+            return whole(behind(block.letters));
+        }
+        let others = block.others();
+        if block.spaces & 1 != 0 && block.blanks & (others >> 1) & 1 == 0 {
+            let run = block.spaces.trailing_ones();
+            // A run of the whole block does not count.
+            let breaks = block.breaks & !(u64::MAX << (run & 63));
+            return Some(match breaks.checked_ilog2() {
+                Some(last) => (last as usize + 1, run as usize),
+                None => spaces_length(block.spaces),
+            });
+        }
+        let end = behind(others);
+        let rest = block.breaks.checked_shr(end as u32).unwrap_or(0);
+        whole(end + rest.trailing_ones() as usize)
+    }
+}
+
+/// `\s+(?!\S)|\s+`, before something else.
+#[inline(always)]
+fn spaces_length(spaces: u64) -> (usize, usize) {
+    let run = spaces.trailing_ones() as usize;
+    (if run == 1 { 1 } else { run.saturating_sub(1) }, run)
 }
 
 const fn repeated(byte: u8) -> u128 {
