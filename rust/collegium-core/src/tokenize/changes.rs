@@ -32,6 +32,8 @@ pub(super) struct Normalization {
     kept: Vec<bool>,
     /// Whether those that are printed are among them.
     keeps_printable: bool,
+    /// Whether ASCII text never changes.
+    keeps_ascii: bool,
     /// Whether runs of spaces and spaces at the ends may change.
     spaces: bool,
     /// Whether a change keeps to itself: the place between two ASCII characters stays certain.
@@ -59,7 +61,11 @@ impl Normalization {
                 || normalized(&normalizer, &whole).is_some_and(|found| is_same(&found, &whole))
         });
         let kept: Vec<bool> = kept.collect();
+        let spaces = types
+            .iter()
+            .any(|kind| !matches!(*kind, "NFC" | "NFD" | "NFKC" | "NFKD"));
         Ok(Self {
+            keeps_ascii: !spaces && kept.iter().all(|&kept| kept),
             nfc: types == ["NFC"],
             map: match parts.split_first() {
                 Some((first, rest)) if rest.iter().all(|part| is_about_spaces(part)) => {
@@ -70,9 +76,7 @@ impl Normalization {
             },
             keeps_printable: kept[0x20..0x7F].iter().all(|&kept| kept),
             kept,
-            spaces: types
-                .iter()
-                .any(|kind| !matches!(*kind, "NFC" | "NFD" | "NFKC" | "NFKD")),
+            spaces,
             local: parts.iter().all(|part| is_mark(part) || is_local(part)),
             normalizer: Some(normalizer),
         })
@@ -83,7 +87,7 @@ impl Normalization {
             return false;
         };
         if text.is_ascii() && self.local {
-            return self.changes_ascii(text.as_bytes());
+            return !self.keeps_ascii && self.changes_ascii(text.as_bytes());
         }
         if self.nfc && text.chars().all(stays_composed) {
             return false;
