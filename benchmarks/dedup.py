@@ -149,7 +149,8 @@ class Bench:
         runs, found = {name: [] for name in (*names, *once)}, {}
         two = []
         for turn in range(rounds):
-            for name in names if turn else (*names, *once):
+            rivals = QUICK_RIVALS if turn else (*QUICK_RIVALS, *once)
+            for name in alternating(OURS, rivals):
                 measured, columns = self.engine(name, path, turn=turn)
                 runs[name].append(measured)
                 found.setdefault(name, columns)
@@ -228,13 +229,20 @@ class Bench:
         total = rows * copies
         result = {"rows": total, "file_mb": round(path.stat().st_size / 2**20)}
         limit = (256 << 20) + (64 << 20) * total // 1_000_000
-        for name, memory, scope in (
-            ("group", f"{limit}", "group"),
-            ("all", f"{limit}", "all"),
-        ):
-            measured, _ = self.engine(f"bounded:{memory}:{scope}", path)
-            result[name] = {"memory_mb": limit >> 20, **measured}
+        for scope in ("group", "all"):
+            measured, found = self.engine(f"bounded:{limit}:{scope}", path)
+            result[scope] = {"memory_mb": limit >> 20, **measured}
+            if copies == 1 and found:
+                _, whole = self.engine("default" if scope == "group" else "exact_all", path)
+                same = [np.array_equal(found[name], whole[name]) for name in whole]
+                result[scope]["same_as_in_memory"] = all(same)
         return result
+
+
+def alternating(ours, rivals):
+    """Ours, a rival, ours, a rival, as long as there are both."""
+    pairs = [name for pair in zip(ours, rivals, strict=False) for name in pair]
+    return [*pairs, *ours[len(rivals) :], *rivals[len(ours) :]]
 
 
 def summary(rows, runs):

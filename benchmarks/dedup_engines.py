@@ -46,7 +46,7 @@ def bounded(path, memory, scope):
 
     started = time.process_time(), time.perf_counter()
     stream = DedupStream(threshold=THRESHOLD, memory=memory, scope=scope)
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(16384, columns=["text", "question", "answer"]):
             stream.add(*batch.columns)
             del batch

@@ -57,7 +57,7 @@ def circumstances(name: str) -> dict[str, Any]:
     """Return machine, versions (of rivals too), commit and time."""
     return {
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["python", "benchmarks/run.py", *sys.argv[1:]]),
+        "command": " ".join(["python", "benchmarks/run.py", *map(_portable, sys.argv[1:])]),
         "machine": {
             "cpu": _cpu(),
             "cores": len(os.sched_getaffinity(0)),
@@ -69,6 +69,17 @@ def circumstances(name: str) -> dict[str, Any]:
         "commit": _git("rev-parse", "--short=12", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
     }
+
+
+def _portable(word: str) -> str:
+    """Return a word of the command line without the folders of this machine."""
+    option, equals, value = word.rpartition("=")
+    path = Path(value)
+    if not path.is_absolute():
+        return word
+    root = HERE.parent
+    inside = path.is_relative_to(root)
+    return f"{option}{equals}{path.relative_to(root) if inside else f'.../{path.name}'}"
 
 
 def _rivals(name: str) -> list[str]:

@@ -5,7 +5,7 @@ objectives/rows.py.
 """
 
 import os
-from typing import Any, Protocol, TypeAlias, final
+from typing import Any, Protocol, TypeAlias, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,54 +114,36 @@ def encode_rows_file(
     layout: _Layout,
 ) -> tuple[_Rows, NDArray[np.uint8], _Places]: ...
 
+class _DedupColumns(TypedDict):
+    texts: _Strings
+    groups: _Strings | NDArray[np.int64]
+    answers: _Strings | None
+    ids: _Strings | NDArray[np.int64] | None
+    verified: NDArray[np.bool_] | None
+    quality: NDArray[np.float64] | None
+    teacher_rank: NDArray[np.int64] | None
+    token_ids: NDArray[np.uint32] | None
+    token_offsets: NDArray[np.int64] | None
+
+class _DedupOptions(TypedDict):
+    threshold: float
+    scope: str
+    mode: str
+    keep: int
+    diverse: int
+    view: str
+    memory: int | None
+
 @final
 class DedupStream:
-    def __new__(
-        cls,
-        *,
-        threshold: float,
-        scope: str,
-        mode: str,
-        keep: int,
-        diverse: int,
-        view: str,
-        memory: int | None,
-    ) -> DedupStream: ...
-    def add(
-        self,
-        texts: _Strings,
-        groups: _Strings | NDArray[np.int64],
-        answers: _Strings | None,
-        *,
-        ids: _Strings | NDArray[np.int64] | None,
-        verified: NDArray[np.bool_] | None,
-        quality: NDArray[np.float64] | None,
-        teacher_rank: NDArray[np.int64] | None,
-        token_ids: NDArray[np.uint32] | None,
-        token_offsets: NDArray[np.int64] | None,
-    ) -> None: ...
+    def __new__(cls, options: _DedupOptions) -> DedupStream: ...
+    def add(self, columns: _DedupColumns) -> None: ...
     def finish(
         self,
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]: ...
 
 def deduplicate(
-    texts: _Strings,
-    groups: _Strings | NDArray[np.int64],
-    answers: _Strings | None,
-    *,
-    ids: _Strings | NDArray[np.int64] | None,
-    verified: NDArray[np.bool_] | None,
-    quality: NDArray[np.float64] | None,
-    teacher_rank: NDArray[np.int64] | None,
-    token_ids: NDArray[np.uint32] | None,
-    token_offsets: NDArray[np.int64] | None,
-    threshold: float,
-    scope: str,
-    mode: str,
-    keep: int,
-    diverse: int,
-    view: str,
-    memory: int | None,
+    columns: _DedupColumns, options: _DedupOptions
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]: ...
 def nearest(
     texts: _Strings, others: _Strings, threshold: float

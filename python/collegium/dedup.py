@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from collegium._rust import DedupStream as _Stream
 from collegium._rust import deduplicate as _deduplicate
 from collegium._rust import nearest as _nearest
 from collegium.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collegium._rust import _DedupColumns, _DedupOptions
 
 
 class Reason(IntEnum):
@@ -145,7 +148,7 @@ def deduplicate(
     """
     columns = _columns(texts, groups, answers, ids, verified, quality, teacher_rank, token_ids)
     options = _options(threshold, scope, mode, keep, diverse, view, memory)
-    return Dedup(*_deduplicate(**columns, **options))
+    return Dedup(*_deduplicate(columns, options))
 
 
 class DedupStream:
@@ -166,7 +169,7 @@ class DedupStream:
         view: View = "words",
         memory: int | str | None = None,
     ) -> None:
-        self._stream = _Stream(**_options(threshold, scope, mode, keep, diverse, view, memory))
+        self._stream = _Stream(_options(threshold, scope, mode, keep, diverse, view, memory))
         self._given: tuple[bool, ...] | None = None
 
     def add(
@@ -197,7 +200,7 @@ class DedupStream:
                 "groups and ids must be of one kind in all parts: numbers, strings or (ids) absent"
             )
         self._given = given
-        self._stream.add(**columns)
+        self._stream.add(columns)
 
     def finish(self) -> Dedup:
         """Return the decisions on all rows, in the order in which they were added."""
@@ -237,7 +240,7 @@ def _threshold(threshold: Any) -> float:
 
 def _options(
     threshold: Any, scope: str, mode: str, keep: Any, diverse: Any, view: str, memory: Any
-) -> dict[str, Any]:
+) -> _DedupOptions:
     return {
         "threshold": _threshold(threshold),
         "scope": scope,
@@ -258,7 +261,7 @@ def _columns(
     quality: Any,
     teacher_rank: Any,
     tokens: Any,
-) -> dict[str, Any]:
+) -> _DedupColumns:
     flat, offsets = _flat(tokens)
     return {
         "texts": texts,

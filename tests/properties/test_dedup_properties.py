@@ -99,7 +99,7 @@ def test_the_join_is_exact(rows, threshold, scope, memory, random):
 @given(ROWS, THRESHOLD, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_is_nothing(rows, threshold, random):
     columns = {
-        "ids": [f"row {random.random()}" for _ in rows],
+        "ids": [f"row {random.random()} {number}" for number in range(len(rows))],
         "verified": [random.random() < 0.5 for _ in rows],
         "quality": [random.choice([0.0, 1.0, None]) for _ in rows],
         "teacher_rank": [random.randrange(2) for _ in rows],

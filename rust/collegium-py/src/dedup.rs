@@ -18,7 +18,50 @@ type Columns<'py> = (
     Bound<'py, PyArray1<u8>>,
 );
 
-/// The columns of rows, as they came from Python.
+/// The columns of rows as Python gives them: a dict.
+#[derive(Debug, FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Given<'py> {
+    texts: Bound<'py, PyAny>,
+    groups: Bound<'py, PyAny>,
+    answers: Option<Bound<'py, PyAny>>,
+    ids: Option<Bound<'py, PyAny>>,
+    verified: Option<PyReadonlyArray1<'py, bool>>,
+    quality: Option<PyReadonlyArray1<'py, f64>>,
+    teacher_rank: Option<PyReadonlyArray1<'py, i64>>,
+    token_ids: Option<PyReadonlyArray1<'py, u32>>,
+    token_offsets: Option<PyReadonlyArray1<'py, i64>>,
+}
+
+/// The options as Python gives them: a dict.
+#[derive(Debug, FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Chosen {
+    threshold: f64,
+    scope: String,
+    mode: String,
+    keep: i64,
+    diverse: i64,
+    view: String,
+    memory: Option<u64>,
+}
+
+impl Chosen {
+    fn options(&self, py: Python<'_>) -> PyResult<Options> {
+        let refuse = |error| from_core(py, &error);
+        Ok(Options {
+            threshold: self.threshold,
+            keep: self.keep,
+            diverse: self.diverse,
+            view: self.view.parse().map_err(refuse)?,
+            scope: self.scope.parse().map_err(refuse)?,
+            mode: self.mode.parse().map_err(refuse)?,
+            memory: self.memory,
+        })
+    }
+}
+
+/// The columns of rows, to be borrowed without the GIL.
 struct Input {
     texts: Texts,
     groups: Column,
@@ -31,29 +74,20 @@ struct Input {
 }
 
 impl Input {
-    #[allow(clippy::too_many_arguments)] // One a column.
-    fn read<'py>(
-        texts: &Bound<'py, PyAny>,
-        groups: &Bound<'py, PyAny>,
-        answers: Option<&Bound<'py, PyAny>>,
-        ids: Option<&Bound<'py, PyAny>>,
-        verified: Option<PyReadonlyArray1<'py, bool>>,
-        quality: Option<PyReadonlyArray1<'py, f64>>,
-        teacher_rank: Option<PyReadonlyArray1<'py, i64>>,
-        token_ids: Option<PyReadonlyArray1<'py, u32>>,
-        token_offsets: Option<PyReadonlyArray1<'py, i64>>,
-    ) -> PyResult<Self> {
+    fn read(given: &Given<'_>) -> PyResult<Self> {
+        let answers = given.answers.as_ref();
+        let ids = given.ids.as_ref();
         Ok(Self {
-            texts: Texts::read("texts", texts)?,
-            groups: Column::read("groups", groups)?,
+            texts: Texts::read("texts", &given.texts)?,
+            groups: Column::read("groups", &given.groups)?,
             answers: answers
                 .map(|answers| Texts::read("answers", answers))
                 .transpose()?,
             ids: ids.map(|ids| Column::read("ids", ids)).transpose()?,
-            verified: verified.as_ref().map(copied).transpose()?,
-            quality: quality.as_ref().map(copied).transpose()?,
-            teacher_rank: teacher_rank.as_ref().map(copied).transpose()?,
-            tokens: match (&token_ids, &token_offsets) {
+            verified: given.verified.as_ref().map(copied).transpose()?,
+            quality: given.quality.as_ref().map(copied).transpose()?,
+            teacher_rank: given.teacher_rank.as_ref().map(copied).transpose()?,
+            tokens: match (&given.token_ids, &given.token_offsets) {
                 (Some(ids), Some(offsets)) => Some((copied(ids)?, copied(offsets)?)),
                 _ => None,
             },
@@ -91,30 +125,7 @@ impl Input {
     }
 }
 
-#[allow(clippy::too_many_arguments)] // One an option.
-fn options(
-    py: Python<'_>,
-    threshold: f64,
-    scope: &str,
-    mode: &str,
-    keep: i64,
-    diverse: i64,
-    view: &str,
-    memory: Option<u64>,
-) -> PyResult<Options> {
-    let refuse = |error| from_core(py, &error);
-    Ok(Options {
-        threshold,
-        keep,
-        diverse,
-        view: view.parse().map_err(refuse)?,
-        scope: scope.parse().map_err(refuse)?,
-        mode: mode.parse().map_err(refuse)?,
-        memory,
-    })
-}
-
-fn columns(py: Python<'_>, found: Dedup) -> Columns<'_> {
+fn decisions(py: Python<'_>, found: Dedup) -> Columns<'_> {
     let reason = found.reason.into_iter().map(|reason| reason as u8);
     let reason: Vec<u8> = reason.collect();
     (
@@ -127,42 +138,15 @@ fn columns(py: Python<'_>, found: Dedup) -> Columns<'_> {
 
 /// Columns keep, kept_by, similarity, reason.
 #[pyfunction]
-#[pyo3(signature = (texts, groups, answers, *, ids, verified, quality, teacher_rank, token_ids,
-                    token_offsets, threshold, scope, mode, keep, diverse, view, memory))]
-#[allow(clippy::too_many_arguments)] // One a column or option of the Python function.
 pub fn deduplicate<'py>(
     py: Python<'py>,
-    texts: &Bound<'py, PyAny>,
-    groups: &Bound<'py, PyAny>,
-    answers: Option<&Bound<'py, PyAny>>,
-    ids: Option<&Bound<'py, PyAny>>,
-    verified: Option<PyReadonlyArray1<'py, bool>>,
-    quality: Option<PyReadonlyArray1<'py, f64>>,
-    teacher_rank: Option<PyReadonlyArray1<'py, i64>>,
-    token_ids: Option<PyReadonlyArray1<'py, u32>>,
-    token_offsets: Option<PyReadonlyArray1<'py, i64>>,
-    threshold: f64,
-    scope: &str,
-    mode: &str,
-    keep: i64,
-    diverse: i64,
-    view: &str,
-    memory: Option<u64>,
+    columns: Given<'py>,
+    options: Chosen,
 ) -> PyResult<Columns<'py>> {
-    let options = options(py, threshold, scope, mode, keep, diverse, view, memory)?;
-    let input = Input::read(
-        texts,
-        groups,
-        answers,
-        ids,
-        verified,
-        quality,
-        teacher_rank,
-        token_ids,
-        token_offsets,
-    )?;
+    let options = options.options(py)?;
+    let input = Input::read(&columns)?;
     let found = input.enter(py, |rows| dedup::deduplicate(rows, &options))?;
-    Ok(columns(py, found))
+    Ok(decisions(py, found))
 }
 
 /// Columns row (-1: none), similarity, same.
@@ -203,50 +187,13 @@ pub struct DedupStream(Mutex<Option<Stream>>);
 #[pymethods]
 impl DedupStream {
     #[new]
-    #[pyo3(signature = (*, threshold, scope, mode, keep, diverse, view, memory))]
-    #[allow(clippy::too_many_arguments)] // One an option of the Python class.
-    fn new(
-        py: Python<'_>,
-        threshold: f64,
-        scope: &str,
-        mode: &str,
-        keep: i64,
-        diverse: i64,
-        view: &str,
-        memory: Option<u64>,
-    ) -> PyResult<Self> {
-        let options = options(py, threshold, scope, mode, keep, diverse, view, memory)?;
-        let stream = Stream::new(&options).map_err(|error| from_core(py, &error))?;
+    fn new(py: Python<'_>, options: Chosen) -> PyResult<Self> {
+        let stream = Stream::new(&options.options(py)?).map_err(|error| from_core(py, &error))?;
         Ok(Self(Mutex::new(Some(stream))))
     }
 
-    #[pyo3(signature = (texts, groups, answers, *, ids, verified, quality, teacher_rank, token_ids,
-                        token_offsets))]
-    #[allow(clippy::too_many_arguments)] // One a column.
-    fn add<'py>(
-        &self,
-        py: Python<'py>,
-        texts: &Bound<'py, PyAny>,
-        groups: &Bound<'py, PyAny>,
-        answers: Option<&Bound<'py, PyAny>>,
-        ids: Option<&Bound<'py, PyAny>>,
-        verified: Option<PyReadonlyArray1<'py, bool>>,
-        quality: Option<PyReadonlyArray1<'py, f64>>,
-        teacher_rank: Option<PyReadonlyArray1<'py, i64>>,
-        token_ids: Option<PyReadonlyArray1<'py, u32>>,
-        token_offsets: Option<PyReadonlyArray1<'py, i64>>,
-    ) -> PyResult<()> {
-        let input = Input::read(
-            texts,
-            groups,
-            answers,
-            ids,
-            verified,
-            quality,
-            teacher_rank,
-            token_ids,
-            token_offsets,
-        )?;
+    fn add(&self, py: Python<'_>, columns: Given<'_>) -> PyResult<()> {
+        let input = Input::read(&columns)?;
         // A failed part leaves no stream behind: some of its rows may be in it.
         let mut stream = self.take(py)?;
         let stream = input.enter(py, move |rows| {
@@ -260,7 +207,7 @@ impl DedupStream {
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Columns<'py>> {
         let stream = self.take(py)?;
         let found = enter(py, || stream.finish())?;
-        Ok(columns(py, found))
+        Ok(decisions(py, found))
     }
 }
 

@@ -8,14 +8,14 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use super::classes::Source;
-use super::cluster::{Near, Stars};
+use super::cluster::{Goal, Near, Stars, near};
 use super::index::{Index, Keys, Met, Scratch};
 use super::sets::Sets;
 use super::units::Reader;
 use super::{Options, View};
 use crate::error::Result;
-use crate::parallel;
 use crate::scratch;
+use crate::{interrupt, parallel};
 
 /// Rows read side by side.
 const PART: usize = 1024;
@@ -32,6 +32,7 @@ pub(super) fn take(
 ) -> Result<()> {
     let mut chosen: Option<Keys> = None;
     let mut centres: Option<Centres> = None;
+    let goal = Goal::new(options);
     let mut start = 0;
     while start < rows.len() {
         let block = read(source, &rows[start..], options, memory)?;
@@ -40,7 +41,7 @@ pub(super) fn take(
         let keys = chosen.get_or_insert_with(|| Keys::new(options, rows.len(), &block, complete));
         let mut best = vec![None; block.len()];
         if let Some(centres) = &mut centres {
-            centres.meet(&block, keys, options.threshold, &mut best)?;
+            centres.meet(&block, keys, &goal, &mut best)?;
         }
         stars.take_block(&block, keys, best)?;
         if end < rows.len() {
@@ -67,7 +68,7 @@ fn read(
     memory: Option<u64>,
 ) -> Result<Sets> {
     let mut block = Sets::default();
-    let limit = memory.map_or(u64::MAX, |bytes| bytes);
+    let limit = memory.unwrap_or(u64::MAX);
     let width = parallel::width()?.max(1);
     let step = if memory.is_some_and(|bytes| bytes < 1 << 22) {
         LEAST
@@ -76,16 +77,24 @@ fn read(
     };
     let mut bytes = 0;
     for parts in rows.chunks(step * width * 8) {
-        let parts: Vec<&[u32]> = parts.chunks(step).collect();
-        let found = parallel::map(&parts, |part| sets(source, part, options.view))?;
-        for part in &found {
-            block.append(part);
-            bytes += (0..part.len())
-                .map(|row| cost(part.get(row).hashes.len(), options.threshold))
-                .sum::<u64>();
-            if bytes > limit {
-                return Ok(block);
-            }
+        let first = block.len();
+        if width == 1 {
+            interrupt::check()?;
+            sets(source, parts, options.view, &mut block);
+        } else {
+            let parts: Vec<&[u32]> = parts.chunks(step).collect();
+            let found = parallel::map(&parts, |part| {
+                let mut found = Sets::default();
+                sets(source, part, options.view, &mut found);
+                found
+            })?;
+            found.iter().for_each(|part| block.append(part));
+        }
+        bytes += (first..block.len())
+            .map(|row| cost(block.get(row).hashes.len(), options.threshold))
+            .sum::<u64>();
+        if bytes > limit {
+            break;
         }
     }
     Ok(block)
@@ -97,13 +106,11 @@ fn cost(size: usize, threshold: f64) -> u64 {
     (8 * size + 2 * Index::BYTES * keys + 96) as u64
 }
 
-fn sets(source: &impl Source, rows: &[u32], view: View) -> Sets {
+fn sets(source: &impl Source, rows: &[u32], view: View, out: &mut Sets) {
     let mut reader = Reader::default();
-    let mut sets = Sets::default();
     for &row in rows {
-        sets.push(reader.read(source.content(row), view));
+        out.push(reader.read(source.content(row), view));
     }
-    sets
 }
 
 /// The centres of earlier blocks, in a file.
@@ -139,11 +146,10 @@ impl Centres {
         &mut self,
         block: &Sets,
         keys: &Keys,
-        threshold: f64,
+        goal: &Goal,
         best: &mut [Option<Near>],
     ) -> Result<()> {
-        let mean = block.total() / block.len().max(1);
-        let mut index = Index::new(block.len() * keys.of_a_row(mean));
+        let mut index = Index::new(keys.of_all(block));
         let (mut scratch, mut found) = (Scratch::default(), Vec::new());
         for row in 0..block.len() {
             found.clear();
@@ -159,6 +165,7 @@ impl Centres {
         met.grow(block.len());
         let (mut one, mut bytes) = (Sets::default(), Vec::new());
         for _ in 0..self.count {
+            interrupt::check()?;
             let mut head = [0; 16];
             reader.read_exact(&mut head).map_err(scratch::failed)?;
             let centre = number::<4>(&head[..4]) as u32;
@@ -172,17 +179,14 @@ impl Centres {
             let set = one.get(0);
             found.clear();
             keys.of(set, &mut scratch, &mut found);
-            index.candidates(set.hashes.len(), &found, 0, threshold, &mut met, |row| {
+            index.candidates(set.hashes.len(), &found, goal.threshold, &mut met, |row| {
                 let other = block.get(row as usize);
                 let nearest = &mut best[row as usize];
-                let demanded = nearest.map_or(threshold, |near| near.similarity);
-                let near = set.similarity(&other, demanded).map(|similarity| Near {
-                    centre,
-                    similarity,
-                    same: set.sequence == other.sequence,
-                });
-                Near::improve(nearest, threshold, near);
-                threshold
+                let demanded = goal.demanded(nearest.as_ref());
+                if demanded < f64::INFINITY {
+                    Near::improve(nearest, goal, near(set, other, centre, demanded));
+                }
+                goal.threshold
             });
         }
         file.seek(SeekFrom::End(0)).map_err(scratch::failed)?;

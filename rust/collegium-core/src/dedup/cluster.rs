@@ -5,9 +5,9 @@
 
 use super::index::{Index, Keys, Met, PlacedKey, Scratch};
 use super::sets::{Set, Sets};
-use super::{Options, Reason};
+use super::{Mode, Options, Reason};
 use crate::error::Result;
-use crate::parallel;
+use crate::{interrupt, parallel};
 
 /// Rows of a class up to which every pair is compared.
 const FEW: usize = 32;
@@ -37,7 +37,7 @@ pub(super) struct Near {
 impl Near {
     /// Put `other` in the place of `best` where it is better, and return what is now demanded.
     #[inline]
-    pub(super) fn improve(best: &mut Option<Self>, threshold: f64, other: Option<Self>) -> f64 {
+    pub(super) fn improve(best: &mut Option<Self>, goal: &Goal, other: Option<Self>) -> f64 {
         if let Some(other) = other {
             let better = best.is_none_or(|known| {
                 other.similarity > known.similarity
@@ -47,11 +47,11 @@ impl Near {
                 *best = Some(other);
             }
         }
-        best.map_or(threshold, |known| known.similarity)
+        goal.demanded(best.as_ref())
     }
 }
 
-/// The stars of one class.
+/// The stars of one class, and buffers that serve class after class.
 #[derive(Debug)]
 pub(super) struct Stars<'a> {
     options: &'a Options,
@@ -59,6 +59,11 @@ pub(super) struct Stars<'a> {
     members: Vec<u32>,
     /// The rows that go, in ascending order.
     pub(super) gone: Vec<(u32, Fate)>,
+    /// The centres of earlier chunks, and those of the current one.
+    earlier: Index,
+    recent: Index,
+    workers: Vec<Worker>,
+    met: Met,
 }
 
 impl<'a> Stars<'a> {
@@ -67,6 +72,10 @@ impl<'a> Stars<'a> {
             options,
             members: Vec::new(),
             gone: Vec::new(),
+            earlier: Index::new(0),
+            recent: Index::new(0),
+            workers: Vec::new(),
+            met: Met::default(),
         }
     }
 
@@ -106,14 +115,15 @@ impl<'a> Stars<'a> {
     /// Take a class whose pairs are all compared.
     pub(super) fn take_few(&mut self, sets: &Sets, centres: &mut Vec<u32>) {
         centres.clear();
+        let goal = Goal::of_few(self.options);
         for row in 0..sets.len() {
             let set = sets.get(row);
             let mut best = None;
             let mut demanded = self.options.threshold;
             for &centre in &*centres {
                 let other = near(set, sets.get(centre as usize), centre, demanded);
-                demanded = Near::improve(&mut best, self.options.threshold, other);
-                if demanded >= 1.0 && best.is_some() {
+                demanded = Near::improve(&mut best, &goal, other);
+                if demanded == f64::INFINITY {
                     break;
                 }
             }
@@ -139,47 +149,138 @@ impl<'a> Stars<'a> {
         keys: &Keys,
         mut best: Vec<Option<Near>>,
     ) -> Result<()> {
-        let base = self.members.len() as u32;
-        let threshold = self.options.threshold;
-        let mean = sets.total() / sets.len().max(1);
-        let mut index = Index::new(sets.len() * keys.of_a_row(mean));
-        let mut workers: Vec<Worker> = Vec::new();
+        let block = Block {
+            sets,
+            keys,
+            base: self.members.len() as u32,
+            goal: Goal::new(self.options),
+        };
+        self.earlier.clear(keys.of_all(sets));
+        self.met.grow(sets.len());
+        let mut workers = std::mem::take(&mut self.workers);
         workers.resize_with(parallel::width()?.max(1), Worker::default);
-        let mut met = Met::default();
-        met.grow(sets.len());
         for start in (0..sets.len()).step_by(CHUNK) {
+            interrupt::check()?;
             let chunk = start..(start + CHUNK).min(sets.len());
             let part = chunk.len().div_ceil(workers.len());
             for (number, worker) in workers.iter_mut().enumerate() {
                 let first = (start + number * part).min(chunk.end);
                 worker.rows = first..(first + part).min(chunk.end);
             }
+            let earlier = &self.earlier;
             parallel::for_each(&mut workers, |worker| {
-                worker.meet(sets, keys, &index, &best, base, threshold);
+                worker.meet(&block, earlier, &best);
             })?;
+            self.recent.clear(0);
+            let mut centres = Vec::new();
             for worker in &workers {
                 for (number, row) in worker.rows.clone().enumerate() {
                     let keys = worker.keys_of(number);
                     let set = sets.get(row);
                     let nearest = &mut best[row];
                     *nearest = worker.best[number];
-                    let demanded = nearest.map_or(threshold, |near| near.similarity);
-                    if nearest.is_none() || demanded < 1.0 {
-                        let meet = |other: u32| {
-                            let demanded = nearest.map_or(threshold, |near| near.similarity);
-                            let found = near(set, sets.get(other as usize), base + other, demanded);
-                            Near::improve(nearest, threshold, found)
-                        };
-                        let size = set.hashes.len();
-                        index.candidates(size, keys, start as u32, demanded, &mut met, meet);
-                    }
+                    block.seek(&self.recent, set, keys, &mut self.met, nearest);
                     if self.settle(best[row]) {
-                        index.add(row as u32, set.hashes.len(), keys);
+                        self.recent.add(row as u32, set.hashes.len(), keys);
+                        centres.push((row as u32, keys));
                     }
                 }
             }
+            for (row, keys) in centres {
+                let set = sets.get(row as usize);
+                self.earlier.add(row, set.hashes.len(), keys);
+                self.earlier.add_twin(row, set);
+            }
         }
+        self.workers = workers;
         Ok(())
+    }
+}
+
+/// When a row's search is over.
+#[derive(Debug)]
+pub(super) struct Goal {
+    pub(super) threshold: f64,
+    enough: f64,
+}
+
+impl Goal {
+    /// Of a class that is compared pair by pair.
+    ///
+    /// There any two centres are farther from each other than `1 - threshold`. As `1 - J` is a
+    /// metric, a row no farther than half of that from one is farther from every other.
+    fn of_few(options: &Options) -> Self {
+        let threshold = options.threshold;
+        Self {
+            threshold,
+            enough: (f64::midpoint(1.0, threshold) + 1e-9).min(1.0),
+        }
+    }
+
+    /// Of a class that is compared through an index. LSH mode may overlook that two centres are
+    /// near each other, but never that they are equal.
+    pub(super) fn new(options: &Options) -> Self {
+        match options.mode {
+            Mode::Exact => Self::of_few(options),
+            Mode::Lsh => Self {
+                threshold: options.threshold,
+                enough: 1.0,
+            },
+        }
+    }
+
+    /// Of rows that may be equal to several others.
+    pub(super) fn never(threshold: f64) -> Self {
+        Self {
+            threshold,
+            enough: f64::INFINITY,
+        }
+    }
+
+    /// The similarity from which a centre is of interest, infinite where none is any more.
+    #[inline]
+    pub(super) fn demanded(&self, best: Option<&Near>) -> f64 {
+        match best {
+            None => self.threshold,
+            Some(near) if near.similarity >= self.enough => f64::INFINITY,
+            Some(near) => near.similarity,
+        }
+    }
+}
+
+/// The rows of a block, and how they meet.
+#[derive(Debug)]
+struct Block<'a> {
+    sets: &'a Sets,
+    keys: &'a Keys,
+    /// Number of its first row.
+    base: u32,
+    goal: Goal,
+}
+
+impl Block<'_> {
+    /// How near a set is to a row of the block.
+    fn near(&self, set: Set<'_>, row: u32, demanded: f64) -> Option<Near> {
+        near(set, self.sets.get(row as usize), self.base + row, demanded)
+    }
+
+    /// Look for a nearer centre among those of an index.
+    fn seek(
+        &self,
+        index: &Index,
+        set: Set<'_>,
+        keys: &[PlacedKey],
+        met: &mut Met,
+        nearest: &mut Option<Near>,
+    ) {
+        let mut demanded = self.goal.demanded(nearest.as_ref());
+        if demanded < f64::INFINITY {
+            index.candidates(set.hashes.len(), keys, demanded, met, |row| {
+                let other = self.near(set, row, demanded);
+                demanded = Near::improve(nearest, &self.goal, other);
+                demanded
+            });
+        }
     }
 }
 
@@ -211,33 +312,26 @@ impl Worker {
         &self.keys[start..self.ends[number]]
     }
 
-    fn meet(
-        &mut self,
-        sets: &Sets,
-        keys: &Keys,
-        index: &Index,
-        best: &[Option<Near>],
-        base: u32,
-        threshold: f64,
-    ) {
+    fn meet(&mut self, block: &Block<'_>, earlier: &Index, best: &[Option<Near>]) {
         self.keys.clear();
         self.ends.clear();
         self.best.clear();
-        self.met.grow(sets.len());
+        self.met.grow(block.sets.len());
         for row in self.rows.clone() {
-            let set = sets.get(row);
+            let set = block.sets.get(row);
             let start = self.keys.len();
-            keys.of(set, &mut self.scratch, &mut self.keys);
-            self.ends.push(self.keys.len());
             let mut nearest = best[row];
-            let demanded = nearest.map_or(threshold, |near| near.similarity);
-            let meet = |other: u32| {
-                let demanded = nearest.map_or(threshold, |near| near.similarity);
-                let found = near(set, sets.get(other as usize), base + other, demanded);
-                Near::improve(&mut nearest, threshold, found)
-            };
-            let keys = &self.keys[start..];
-            index.candidates(set.hashes.len(), keys, 0, demanded, &mut self.met, meet);
+            if block.goal.demanded(nearest.as_ref()) < f64::INFINITY {
+                let twin = earlier
+                    .twin(set)
+                    .and_then(|twin| block.near(set, twin, 1.0));
+                if Near::improve(&mut nearest, &block.goal, twin) < f64::INFINITY {
+                    block.keys.of(set, &mut self.scratch, &mut self.keys);
+                    let keys = &self.keys[start..];
+                    block.seek(earlier, set, keys, &mut self.met, &mut nearest);
+                }
+            }
+            self.ends.push(self.keys.len());
             self.best.push(nearest);
         }
     }

@@ -1,9 +1,9 @@
 //! For each text the most similar one among others, such as the questions of a test split.
 
-use super::cluster::{Near, near};
+use super::cluster::{Goal, Near, near};
 use super::index::{Index, Keys, Met, Scratch};
 use super::sets::Sets;
-use super::units::{Content, Reader, trim};
+use super::units::{Content, Reader, is_blank};
 use super::{Options, View};
 use crate::error::Result;
 use crate::parallel;
@@ -49,8 +49,7 @@ pub fn nearest(
     }
     // What the counts do not cover may be shared all the same: the texts are not in them.
     let keys = Keys::new(&options, sets.len(), &sets, false);
-    let mean = sets.total() / sets.len().max(1);
-    let mut index = Index::new(sets.len() * keys.of_a_row(mean));
+    let mut index = Index::new(keys.of_all(&sets));
     let (mut scratch, mut found) = (Scratch::default(), Vec::new());
     for row in 0..sets.len() {
         found.clear();
@@ -69,12 +68,13 @@ pub fn nearest(
             found.clear();
             keys.of(set, &mut scratch, &mut found);
             let mut best: Option<Near> = None;
+            let goal = Goal::never(threshold);
             let meet = |other: u32| {
-                let demanded = best.map_or(threshold, |near| near.similarity);
+                let demanded = goal.demanded(best.as_ref());
                 let found = near(set, sets.get(other as usize), other, demanded);
-                Near::improve(&mut best, threshold, found)
+                Near::improve(&mut best, &goal, found)
             };
-            index.candidates(set.hashes.len(), &found, 0, threshold, &mut met, meet);
+            index.candidates(set.hashes.len(), &found, threshold, &mut met, meet);
             result[number] = best.map(|near| Nearest {
                 row: rows[near.centre as usize],
                 similarity: near.similarity,
@@ -90,7 +90,7 @@ pub fn nearest(
 fn read(texts: &[Option<&str>]) -> (Sets, Vec<usize>) {
     let (mut reader, mut sets, mut numbers) = (Reader::default(), Sets::default(), Vec::new());
     for (number, text) in texts.iter().enumerate() {
-        if let Some(text) = text.filter(|text| !trim(text).is_empty()) {
+        if let Some(text) = text.filter(|text| !is_blank(text)) {
             sets.push(reader.read(Content::Text(text), View::Words));
             numbers.push(number);
         }

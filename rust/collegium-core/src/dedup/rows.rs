@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::classes::Source;
 use super::hash::Key;
-use super::units::{Content, trim};
+use super::units::{Content, is_blank};
 use super::{Options, Scope, View, numbers};
 use crate::error::{Error, Result};
 use crate::parallel;
@@ -141,7 +141,7 @@ impl Rows<'_> {
 
     /// Whether the row holds anything to compare.
     pub(super) fn comparable(&self, row: usize, view: View) -> bool {
-        let text = self.texts[row].is_some_and(|text| !trim(text).is_empty());
+        let text = self.texts[row].is_some_and(|text| !is_blank(text));
         text && match (view, self.token_ids) {
             (View::Tokens, Some(tokens)) => !tokens.of(row).is_empty(),
             _ => true,

@@ -37,9 +37,16 @@ impl Set<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Sets {
     hashes: Vec<u64>,
-    ends: Vec<usize>,
-    marks: Vec<u128>,
-    sequences: Vec<u64>,
+    rows: Vec<Row>,
+}
+
+/// What is held of a row beside its hashes.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    marks: u128,
+    sequence: u64,
+    /// Where its hashes end.
+    end: usize,
 }
 
 impl Sets {
@@ -72,30 +79,31 @@ impl Sets {
         let marks = self.hashes[start..]
             .iter()
             .fold(0, |marks, hash| marks | 1_u128 << (hash & 127));
-        self.ends.push(self.hashes.len());
-        self.marks.push(marks);
-        self.sequences.push(sequence);
+        self.rows.push(Row {
+            marks,
+            sequence,
+            end: self.hashes.len(),
+        });
     }
 
     /// Append all sets of `other`.
     pub(super) fn append(&mut self, other: &Self) {
         let before = self.hashes.len();
         self.hashes.extend_from_slice(&other.hashes);
-        self.ends.extend(other.ends.iter().map(|end| end + before));
-        self.marks.extend_from_slice(&other.marks);
-        self.sequences.extend_from_slice(&other.sequences);
+        self.rows.extend(other.rows.iter().map(|row| Row {
+            end: row.end + before,
+            ..*row
+        }));
     }
 
     pub(super) fn clear(&mut self) {
         self.hashes.clear();
-        self.ends.clear();
-        self.marks.clear();
-        self.sequences.clear();
+        self.rows.clear();
     }
 
     /// Number of rows.
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.rows.len()
     }
 
     /// Number of 3-grams of all rows.
@@ -111,11 +119,12 @@ impl Sets {
     /// The set of one row.
     #[inline]
     pub(super) fn get(&self, row: usize) -> Set<'_> {
-        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let start = row.checked_sub(1).map_or(0, |before| self.rows[before].end);
+        let row = &self.rows[row];
         Set {
-            hashes: &self.hashes[start..self.ends[row]],
-            marks: self.marks[row],
-            sequence: self.sequences[row],
+            hashes: &self.hashes[start..row.end],
+            marks: row.marks,
+            sequence: row.sequence,
         }
     }
 }

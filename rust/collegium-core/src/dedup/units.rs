@@ -130,8 +130,13 @@ fn word_bits(bytes: &[u8]) -> u64 {
 }
 
 /// The text without white space around it, as Python's `str.strip` leaves it.
-pub(super) fn trim(text: &str) -> &str {
+fn trim(text: &str) -> &str {
     text.trim_matches(is_space)
+}
+
+/// Whether there is nothing but white space.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.chars().all(is_space)
 }
 
 /// Whether Python's `str.isspace` holds.
