@@ -8,8 +8,10 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use super::classes::Source;
-use super::cluster::{Goal, Near, Stars, near};
-use super::index::{Index, Keys, Met, Scratch};
+use super::cluster::Stars;
+use super::index::{Index, Met};
+use super::keys::{Keys, Scratch};
+use super::near::{Goal, Near, near};
 use super::sets::Sets;
 use super::units::Reader;
 use super::{Options, View};
@@ -19,8 +21,10 @@ use crate::{interrupt, parallel};
 
 /// Rows read side by side.
 const PART: usize = 1024;
-/// A block has at least so many rows, however little memory there is.
+/// However little memory there is, a block has at least so many rows, and a class at most so many
+/// blocks: each reads the centres of those before it.
 const LEAST: usize = 16;
+const MOST_BLOCKS: usize = 64;
 
 /// Take the class `rows` (in the order of worth).
 pub(super) fn take(
@@ -33,9 +37,10 @@ pub(super) fn take(
     let mut chosen: Option<Keys> = None;
     let mut centres: Option<Centres> = None;
     let goal = Goal::new(options);
+    let least = rows.len().div_ceil(MOST_BLOCKS).max(LEAST);
     let mut start = 0;
     while start < rows.len() {
-        let block = read(source, &rows[start..], options, memory)?;
+        let block = read(source, &rows[start..], options, memory, least)?;
         let end = start + block.len();
         let complete = start == 0 && end == rows.len();
         let keys = chosen.get_or_insert_with(|| Keys::new(options, rows.len(), &block, complete));
@@ -60,23 +65,25 @@ pub(super) fn take(
     Ok(())
 }
 
-/// The sets of as many of the first rows as fit.
+/// The sets of as many of the first rows as fit, and of `least` at least.
 fn read(
     source: &impl Source,
     rows: &[u32],
     options: &Options,
     memory: Option<u64>,
+    least: usize,
 ) -> Result<Sets> {
     let mut block = Sets::default();
     let limit = memory.unwrap_or(u64::MAX);
     let width = parallel::width()?.max(1);
-    let step = if memory.is_some_and(|bytes| bytes < 1 << 22) {
-        LEAST
+    // Little memory is looked at often.
+    let (step, together) = if memory.is_some_and(|bytes| bytes < 1 << 22) {
+        (least.div_ceil(width).min(PART), least)
     } else {
-        PART
+        (PART, PART * width * 8)
     };
     let mut bytes = 0;
-    for parts in rows.chunks(step * width * 8) {
+    for parts in rows.chunks(together) {
         let first = block.len();
         if width == 1 {
             interrupt::check()?;

@@ -10,7 +10,8 @@
 //! | `rows` | columns of rows, their worth and the key of their class |
 //! | `units`, `hash`, `sets` | texts to sets of hashed 3-grams |
 //! | `classes` | rows of equal keys, a few or many |
-//! | `cluster`, `index`, `similarity` | stars, candidates, exact verification |
+//! | `cluster`, `near` | stars, the nearest centre |
+//! | `keys`, `index`, `similarity` | candidates, exact verification |
 //! | `blocks` | classes that do not fit the memory |
 //! | `spill` | rows that do not fit the memory |
 //! | `overlap` | the nearest of other texts, for overlap of splits |
@@ -22,6 +23,8 @@ mod cluster;
 mod diverse;
 mod hash;
 mod index;
+mod keys;
+mod near;
 mod numbers;
 mod options;
 mod overlap;

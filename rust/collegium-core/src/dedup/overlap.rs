@@ -1,7 +1,8 @@
 //! For each text the most similar one among others, such as the questions of a test split.
 
-use super::cluster::{Goal, Near, near};
-use super::index::{Index, Keys, Met, Scratch};
+use super::index::{Index, Met};
+use super::keys::{Keys, Scratch};
+use super::near::{Goal, Near, near};
 use super::sets::Sets;
 use super::units::{Content, Reader, is_blank};
 use super::{Options, View};

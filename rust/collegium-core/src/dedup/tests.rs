@@ -405,6 +405,100 @@ proptest! {
 }
 
 #[test]
+fn lsh_finds_nearly_all_pairs_at_low_thresholds() {
+    for (threshold, own) in [(0.1, 9), (0.04, 24)] {
+        // Two 3-grams in common; 2 of 20, 2 of 50.
+        let mut texts = Vec::new();
+        for pair in 0..500 {
+            for side in ["x", "y"] {
+                let own: Vec<String> = (0..own).map(|n| format!("w{pair}{side}{n}")).collect();
+                texts.push(format!(
+                    "s{pair}a s{pair}b s{pair}c s{pair}d {}",
+                    own.join(" ")
+                ));
+            }
+        }
+        let views: Vec<Option<&str>> = texts.iter().map(|t| Some(t.as_str())).collect();
+        let options = Options {
+            threshold,
+            mode: Mode::Lsh,
+            ..Options::default()
+        };
+        let found = run(&views, &vec![A; views.len()], &options);
+        let left = found.keep.iter().filter(|kept| **kept).count();
+        assert!(left <= 505, "{left} of 500 at {threshold}");
+    }
+}
+
+#[test]
+fn a_tiny_threshold_asks_for_no_end_of_bands() {
+    let texts: Vec<String> = (0..200).map(|n| format!("a b c d{n} e{n} f{n}")).collect();
+    let views: Vec<Option<&str>> = texts.iter().map(|t| Some(t.as_str())).collect();
+    for threshold in [0.004, 1e-9, f64::MIN_POSITIVE] {
+        let options = Options {
+            threshold,
+            mode: Mode::Lsh,
+            ..Options::default()
+        };
+        let found = run(&views, &[A; 200], &options);
+        assert_eq!(found.kept_by, [0; 200]);
+    }
+}
+
+#[test]
+fn blocks_change_nothing_in_large_classes() {
+    // Stars of three rows and single ones, in an order in which blocks cut through most stars.
+    let texts: Vec<String> = (0..1500_usize)
+        .map(|row| {
+            let (star, side) = (row % 600, row / 600);
+            let words: Vec<String> = (0..18).map(|n| format!("w{star}x{n}")).collect();
+            format!("the same start for all {} tail{side} end", words.join(" "))
+        })
+        .collect();
+    let views: Vec<Option<&str>> = texts.iter().map(|t| Some(t.as_str())).collect();
+    for (mode, keep) in [(Mode::Exact, 1), (Mode::Exact, 2), (Mode::Lsh, 1)] {
+        let options = Options {
+            keep,
+            mode,
+            ..Options::default()
+        };
+        let answers = vec![A; views.len()];
+        let whole = run(&views, &answers, &options);
+        assert_eq!(
+            whole.keep.iter().filter(|kept| **kept).count(),
+            600 * keep as usize
+        );
+        for memory in [1, 1 << 20, 30 << 20] {
+            let memory = Some(memory);
+            let options = Options {
+                memory,
+                ..options.clone()
+            };
+            assert_eq!(run(&views, &answers, &options), whole);
+        }
+    }
+}
+
+#[test]
+fn searches_end_early_only_where_nothing_nearer_can_come() {
+    // The second centre is nearer to the last row than the first is, which has reached 0.5.
+    let words: Vec<String> = (0..42).map(|n| format!("w{n}")).collect();
+    let window = |from: usize, to: usize| words[from..to].join(" ");
+    let mut texts = vec![window(0, 30), window(12, 42), window(9, 40)];
+    // Enough others for an index to be used.
+    texts.extend((0..50).map(|n| format!("other{n} text{n} here{n}")));
+    let views: Vec<Option<&str>> = texts.iter().map(|t| Some(t.as_str())).collect();
+    for rows in [3, views.len()] {
+        let options = Options {
+            threshold: 0.45,
+            ..Options::default()
+        };
+        let found = run(&views[..rows], &vec![A; rows], &options);
+        assert_eq!(found.kept_by[..3], [0, 1, 1]);
+    }
+}
+
+#[test]
 fn lsh_finds_nearly_all_pairs_at_the_threshold() {
     // Pairs with 14 of 20 3-grams in common: J = 0.7 exactly.
     let mut texts = Vec::new();
