@@ -44,3 +44,28 @@ def test_branches_train_as_sequences_do(tmp_path: Path) -> None:
     sequences = next(items for items in packed if items is not trees)
     assert len(trees) == 24
     assert sum(map(len, trees)) < 0.7 * sum(map(len, sequences))
+
+
+def test_an_encoder_decoder_learns_the_paths_of_graphs(tmp_path: Path) -> None:
+    tree = {
+        **TREE,
+        "teachers": {
+            "solver": {
+                "kind": "programmatic", "style": "equations", "graph": True, "error_rate": 0.0,
+            }
+        },
+        "student.config": {
+            "model_type": "t5", "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1,
+            "num_heads": 2,
+        },
+        "pack": {"rows": "graphs", "marker_position": "after", "max_prompt_tokens": 96},
+        "evaluate": {"limit": 4, "modes": ["label", "rationale"], "max_rationale_tokens": 8},
+        "arms": {},
+    }  # fmt: skip
+    outcome = run_recipe(build_recipe(expand(tree), "test"), run_dir=tmp_path / "run", jobs=1)
+    (packed,) = (o for o in outcome.outputs if o.stage == "pack")
+    assert "no tree rows: the paths of each graph are written out" in packed.summary["note"]
+    assert packed.summary["rows"]["train"]["graphs"] == 24
+    items = read_items(packed.path / "train.parquet")
+    assert all(isinstance(i, EncodedTree) and i.is_path and i.encoder_ids for i in items)
+    assert (next(iter(outcome.students.values())) / "model.safetensors").is_file()
