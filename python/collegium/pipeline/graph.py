@@ -287,8 +287,10 @@ class Pipeline:
 
     def _child(self, recipe: Recipe, section: dict[str, Any] | str, tokenizer: str = "") -> Recipe:
         def inherited() -> str:
+            if tokenizer:
+                return tokenizer
             source = self.student_source(recipe)
             known = source.tokenizer_digest != UNKNOWN
-            return tokenizer or (str(source.tokenizer_path) if known else UNTRAINED)
+            return str(source.tokenizer_path) if known else UNTRAINED
 
         return teacher_recipe(self.base, recipe, section, inherited)
