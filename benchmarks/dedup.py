@@ -121,7 +121,7 @@ class Bench:
         folder = self.cache if path.parent == self.cache else self.scratch
         out, done_before = folder / f"{label}.npz", folder / f"{label}.json"
         if done_before.is_file():
-            found = dict(np.load(out)) if out.is_file() else None
+            found = dict(np.load(out)) if out.is_file() else {}
             return json.loads(done_before.read_text()), found
         out.unlink(missing_ok=True)
         done = subprocess.run(
@@ -137,11 +137,11 @@ class Bench:
             text=True,
         )
         if done.returncode:
-            return {"failed": done.stderr.strip().splitlines()[-1:]}, None
+            return {"failed": done.stderr.strip().splitlines()[-1:]}, {}
         print(name, path.name, threads, done.stdout.strip(), file=sys.stderr)
         measured = done.stdout.strip().splitlines()[-1]
         done_before.write_text(measured)
-        return json.loads(measured), dict(np.load(out)) if out.is_file() else None
+        return json.loads(measured), dict(np.load(out)) if out.is_file() else {}
 
     def compare(self, rows, rounds, once, long=False):
         path = self.corpus(rows, long=long)

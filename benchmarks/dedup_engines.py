@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -56,7 +57,7 @@ def bounded(path, memory, scope):
 
 
 def rensa(texts, rho=False):
-    import rensa as peer
+    import rensa as peer  # pyright: ignore[reportMissingImports]
 
     started = time.process_time(), time.perf_counter()
     sets = [shingles(text) for text in texts]
@@ -70,7 +71,7 @@ def rensa(texts, rho=False):
 
 
 def rensa_pairs(texts):
-    import rensa as peer
+    import rensa as peer  # pyright: ignore[reportMissingImports]
 
     started = time.process_time(), time.perf_counter()
     sets = [shingles(text) for text in texts]
@@ -88,7 +89,7 @@ def rensa_pairs(texts):
 
 
 def fastsketch(texts):
-    import FastSketchLSH as peer
+    import FastSketchLSH as peer  # pyright: ignore[reportMissingImports]
 
     started = time.process_time(), time.perf_counter()
     sets = [shingles(text) for text in texts]
@@ -103,7 +104,7 @@ def fastsketch(texts):
 
 
 def datasketch(texts):
-    from datasketch import MinHash, MinHashLSH
+    from datasketch import MinHash, MinHashLSH  # pyright: ignore[reportMissingImports]
 
     started = time.process_time(), time.perf_counter()
     sets = [[gram.encode() for gram in shingles(text)] for text in texts]
@@ -118,7 +119,7 @@ def datasketch(texts):
 
 def gaoya(texts):
     """It checks candidates by their estimated similarity."""
-    from gaoya.minhash import MinHashStringIndex
+    from gaoya.minhash import MinHashStringIndex  # pyright: ignore[reportMissingImports]
 
     started = time.process_time(), time.perf_counter()
     index = MinHashStringIndex(
@@ -196,7 +197,7 @@ class AnonymousPeak(threading.Thread):
 
 def main():
     engine, path, out = sys.argv[1:4]
-    watch = None
+    watch, before = None, 0
     if engine.startswith("bounded"):
         _, memory, scope = engine.split(":")
         import collegium.dedup  # noqa: F401
@@ -217,7 +218,7 @@ def main():
         "wall_s": time.perf_counter() - started[1],
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    if watch:
+    if watch is not None:
         watch.done.set()
         watch.join()
         result["anonymous_peak_mb"] = watch.peak / 2**20
@@ -225,7 +226,8 @@ def main():
     if "kept" in found:
         result["kept"] = found.pop("kept")
     if found:
-        np.savez(out, **{name: np.asarray(value) for name, value in found.items()})
+        columns: dict[str, Any] = {name: np.asarray(value) for name, value in found.items()}
+        np.savez(out, **columns)
     print(json.dumps(result))
 
 

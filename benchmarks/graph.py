@@ -116,7 +116,7 @@ def padding(args: argparse.Namespace) -> dict[str, Any]:
     given = GraphTokens.from_nodes(graphs)
     trees = unroll(given, capacity=4096)
     found: dict[str, Any] = {}
-    sizes = {"templates": (trees.lengths.tolist(), None)}
+    sizes: dict[str, tuple[list[int], float | None]] = {"templates": (trees.lengths.tolist(), None)}
     if args.lengths:
         # Graphs hold about five times the text of their question and one rationale.
         sizes["short_texts"] = ([min(n, 4096) for n in args.lengths], 0.001)

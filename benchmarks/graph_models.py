@@ -18,6 +18,7 @@ from collegium.example import Example, Rationale
 from collegium.objectives.branches import branch_graphs
 from collegium.objectives.encode import SpecialIds, encode_examples
 from collegium.objectives.formats import PromptFormat
+from collegium.objectives.rows import TrainingRows
 from collegium.objectives.sequences import EncodedSequence
 from collegium.objectives.trees import EncodedTree, encode_trees, linearise
 from collegium.train.attention import use_tree_attention
@@ -136,7 +137,7 @@ def step_gain(args: argparse.Namespace) -> dict[str, Any]:
     config = LlamaConfig(
         vocab_size=2000, hidden_size=384, intermediate_size=1024, num_hidden_layers=4,
         num_attention_heads=6, num_key_value_heads=6, max_position_embeddings=4096,
-        attn_implementation="sdpa",
+        attn_implementation="sdpa",  # pyright: ignore[reportCallIssue]
     )  # fmt: skip
     model = LlamaForCausalLM(config).train()
     use_tree_attention(model)
@@ -236,7 +237,7 @@ def _one_data_set(args: argparse.Namespace, name: str) -> dict[str, Any]:
     }
 
 
-def _encode(args: argparse.Namespace, name: str, questions: int) -> list[EncodedSequence]:
+def _encode(args: argparse.Namespace, name: str, questions: int) -> TrainingRows:
     with gzip.open(args.data / name / "train.jsonl.gz", "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     random.Random(0).shuffle(rows)

@@ -41,7 +41,7 @@ def make(package: str, path: str) -> tuple[Encode, Flat, str]:
             package,
         )
     if package == "gigatoken":
-        import gigatoken
+        import gigatoken  # pyright: ignore[reportMissingImports]
 
         theirs = gigatoken.Tokenizer(path)
 
@@ -51,11 +51,11 @@ def make(package: str, path: str) -> tuple[Encode, Flat, str]:
 
         return lambda t: theirs.encode_batch(t, parallel=False), flat, package
     if package == "fastokens":
-        import fastokens
+        import fastokens  # pyright: ignore[reportMissingImports]
 
         theirs = fastokens.Tokenizer.from_file(path)
         return theirs.encode_batch_flat, lambda r: np.frombuffer(r[0], np.uint32), package
-    import splintr
+    import splintr  # pyright: ignore[reportMissingImports]
 
     theirs = splintr.from_json(path)
     # Its batches have the tokens of the post-processor; they are cut off to compare ids.
