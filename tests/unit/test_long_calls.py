@@ -32,6 +32,8 @@ def python(code: str, *arguments: object, **environment: str) -> subprocess.Comp
 INTERRUPTED = """
     import os, signal, sys, threading, time
     from collegium import Tokenizer
+    # Whoever starts the tests in the background makes them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     tokenizer = Tokenizer.from_file(sys.argv[1])
     slow = sys.argv[2] == "tokenizers"
     if slow:
