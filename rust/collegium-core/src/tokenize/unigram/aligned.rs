@@ -18,6 +18,9 @@ pub(super) struct Aligned {
 pub(super) struct Changes {
     text: String,
     changes: Vec<i32>,
+    /// Whether characters were removed before any was kept: there is nothing to note it at, so all
+    /// that follows is taken for what stands as many characters earlier.
+    displaced: bool,
 }
 
 impl Output for Changes {
@@ -35,6 +38,8 @@ impl Output for Changes {
             self.changes[added..].fill(1);
         } else if let Some(last) = self.changes.last_mut() {
             *last += difference;
+        } else {
+            self.displaced |= difference < 0;
         }
     }
 }
@@ -43,6 +48,11 @@ impl Changes {
     pub fn clear(&mut self) {
         self.text.clear();
         self.changes.clear();
+        self.displaced = false;
+    }
+
+    pub fn is_displaced(&self) -> bool {
+        self.displaced
     }
 
     /// Walk through `original`, which was mapped to this.

@@ -7,6 +7,8 @@ use tokenizers::{
     NormalizedString, Normalizer, OffsetType, PreTokenizedString, PreTokenizer, Token,
 };
 
+use unicode_segmentation::UnicodeSegmentation;
+
 use super::aligned::Aligned;
 use super::model::Sink;
 use super::{Lattice, Words};
@@ -62,6 +64,17 @@ impl Words {
         for core in cores {
             self.encode_word(core, 0, core.len(), worker, out);
         }
+    }
+
+    /// Whether what `text` begins with goes away, which displaces all of the section's offsets.
+    pub(super) fn displaces(&self, text: &str, worker: &mut Worker) -> bool {
+        let (Some(map), Some(first)) = (&self.charsmap, text.graphemes(true).next()) else {
+            return false;
+        };
+        let changes = &mut worker.lattice.changes;
+        changes.clear();
+        map.map(first, changes);
+        changes.is_displaced()
     }
 
     /// The same with byte lengths.

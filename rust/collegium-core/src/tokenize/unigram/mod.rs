@@ -97,7 +97,9 @@ impl Family for Words {
         while let Some(changed) = self.first_changed(rest.as_bytes()) {
             let before = (1..changed).rev().find(|&at| self.can_cut(rest, at));
             let (plain, from) = rest.split_at(before.unwrap_or(0));
-            let end = self.cut(from, changed - plain.len());
+            let whole = out.wants_lengths() && plain.is_empty() && self.displaces(from, worker);
+            let end = (!whole).then(|| self.cut(from, changed - plain.len()));
+            let end = end.flatten();
             let (part, after) = from.split_at(end.unwrap_or(from.len()));
             self.encode_plain(plain, worker, out);
             if out.wants_lengths() {
