@@ -210,6 +210,13 @@ def test_strings(pair, name):
     check_strings(pair(name), 1, 2000)
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_first_character_that_goes_away(pair, name):
+    """It displaces the offsets of the whole text in the oracle where a map removes it."""
+    starts = ["\x7f", "\x08", "\x08\x7f", " \x08", "\u200b", "\ufeff"]
+    pair(name).check([f"{start}V{middle} G h é i" for start in starts for middle in ("", "'x")])
+
+
 @pytest.mark.ci
 @pytest.mark.parametrize("name", FAMILIES)
 def test_many_strings(pair, name):
