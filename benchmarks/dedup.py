@@ -121,8 +121,7 @@ class Bench:
         folder = self.cache if path.parent == self.cache else self.scratch
         out, done_before = folder / f"{label}.npz", folder / f"{label}.json"
         if done_before.is_file():
-            found = dict(np.load(out)) if out.is_file() else {}
-            return json.loads(done_before.read_text()), found
+            return json.loads(done_before.read_text()), arrays(out)
         out.unlink(missing_ok=True)
         done = subprocess.run(
             [
@@ -141,7 +140,7 @@ class Bench:
         print(name, path.name, threads, done.stdout.strip(), file=sys.stderr)
         measured = done.stdout.strip().splitlines()[-1]
         done_before.write_text(measured)
-        return json.loads(measured), dict(np.load(out)) if out.is_file() else {}
+        return json.loads(measured), arrays(out)
 
     def compare(self, rows, rounds, once, long=False):
         path = self.corpus(rows, long=long)
@@ -237,6 +236,11 @@ class Bench:
                 same = [np.array_equal(found[name], whole[name]) for name in whole]
                 result[scope]["same_as_in_memory"] = all(same)
         return result
+
+
+def arrays(path):
+    """What an engine wrote, if it wrote anything."""
+    return dict(np.load(path)) if path.is_file() else {}
 
 
 def alternating(ours, rivals):

@@ -54,7 +54,7 @@ class FusedLoss(ChunkedLoss):
         buffers += not self._student_in_place(group)
         buffers += len(launches) > 1 and self.wanted.any
         total = 4 * width * buffers
-        if self.wanted.any and not (self._student_in_place(group) and self.wanted.student):
+        if self.wanted.any and not self._student_in_place(group):
             total += width * torch.finfo(self._product_dtype()).bits // 8
         if self.wanted.student and self.student.weight is not None:
             total += 4 * self.student.weight.shape[1]

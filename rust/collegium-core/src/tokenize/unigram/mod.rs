@@ -98,8 +98,11 @@ impl Family for Words {
             let before = (1..changed).rev().find(|&at| self.can_cut(rest, at));
             let (plain, from) = rest.split_at(before.unwrap_or(0));
             let whole = out.wants_lengths() && plain.is_empty() && self.displaces(from, worker);
-            let end = (!whole).then(|| self.cut(from, changed - plain.len()));
-            let end = end.flatten();
+            let end = if whole {
+                None
+            } else {
+                self.cut(from, changed - plain.len())
+            };
             let (part, after) = from.split_at(end.unwrap_or(from.len()));
             self.encode_plain(plain, worker, out);
             if out.wants_lengths() {
